@@ -1,0 +1,119 @@
+#include "runtimes/api/net/listener.hpp"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "runtimes/api/count.hpp"
+#include "runtimes/api/task.hpp"
+#include "runtimes/api/time.hpp"
+
+namespace duel::net {
+
+namespace {
+
+// Longer than any connection storm of the kit; the kernel cuts it to net.core.somaxconn.
+constexpr int backlog = 65535;
+// How long accepting rests when descriptors, memory or threads have run out.
+constexpr auto exhausted_pause = std::chrono::milliseconds(20);
+
+result<int> open_listener(const endpoint& where, bool share_port) {
+  int fd = ::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failure(errno);
+  int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (share_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted sockets inherit it
+  if (::bind(fd, where.address(), where.size()) == 0 && ::listen(fd, backlog) == 0) return fd;
+  int error = errno;
+  ::close(fd);
+  return failure(error);
+}
+
+// One listening socket for each home, all at one port.
+result<std::vector<int>> open_listeners(endpoint where, unsigned homes) {
+  // SO_REUSEPORT would let a second server join silently: the first socket asks alone.
+  auto alone = open_listener(where, false);
+  if (!alone) return std::unexpected(alone.error());
+  if (homes == 1) return std::vector{*alone};
+  where = endpoint::of_socket(*alone);
+  ::close(*alone);
+  std::vector<int> fds;
+  for (unsigned i = 0; i < homes; ++i) {
+    auto fd = open_listener(where, true);
+    if (!fd) {
+      for (int open : fds) ::close(open);
+      return std::unexpected(fd.error());
+    }
+    fds.push_back(*fd);
+  }
+  return fds;
+}
+
+bool is_exhaustion(std::error_code e) {
+  return e == std::errc::too_many_files_open || e == std::errc::too_many_files_open_in_system ||
+         e == std::errc::no_buffer_space || e == std::errc::not_enough_memory;
+}
+
+using handler = std::shared_ptr<const std::function<void(stream)>>;
+
+// Connections may outlive the loop, so each shares the handler.
+void accept_loop(listener from, handler on_connection) {
+  while (!is_cancelled()) {
+    auto peer = from.accept();
+    if (!peer) {
+      if (is_exhaustion(peer.error())) (void)sleep_for(exhausted_pause);
+      continue;
+    }
+    count(counter::accepted);
+    try {
+      spawn([on_connection, s = std::move(*peer)]() mutable {
+        count(counter::connections);
+        (*on_connection)(std::move(s));
+      }).detach();
+    } catch (const std::system_error&) {  // no thread for it: the connection is closed
+      (void)sleep_for(exhausted_pause);
+    }
+  }
+}
+
+}  // namespace
+
+result<listener> listener::adopt(int fd) {
+  auto s = current_task()->owner.io().adopt(fd);
+  if (!s) return std::unexpected(s.error());
+  return listener(std::move(*s));
+}
+
+listener::~listener() {
+  if (socket_) current_task()->owner.io().close(std::move(socket_));
+}
+
+result<stream> listener::accept() {
+  operation op{.kind = io_kind::accept, .target = *socket_, .data = {}};
+  current_task()->owner.io().perform(op);
+  if (op.result < 0) return failure(static_cast<int>(-op.result));
+  return stream::adopt(static_cast<int>(op.result));
+}
+
+result<void> serve(endpoint where, std::function<void(stream)> on_connection,
+                   std::function<void(endpoint)> ready) {
+  unsigned homes = current_task()->owner.homes();
+  auto fds = open_listeners(where, homes);
+  if (!fds) return std::unexpected(fds.error());
+  endpoint bound = endpoint::of_socket(fds->front());
+  handler shared = std::make_shared<std::function<void(stream)>>(std::move(on_connection));
+  for (unsigned home = 1; home < homes; ++home) {
+    spawn_at(home, [fd = (*fds)[home], shared] {
+      if (auto l = listener::adopt(fd)) accept_loop(std::move(*l), shared);
+    });
+  }
+  auto here = listener::adopt(fds->front());
+  if (!here) return std::unexpected(here.error());
+  ready(bound);
+  accept_loop(std::move(*here), shared);
+  return {};
+}
+
+}  // namespace duel::net

@@ -1,0 +1,34 @@
+// listener.hpp - listening sockets, and serve(): a task for every connection.
+#pragma once
+
+#include <functional>
+
+#include "runtimes/api/net/endpoint.hpp"
+#include "runtimes/api/net/stream.hpp"
+
+namespace duel::net {
+
+class listener {
+ public:
+  // Takes over a listening descriptor.
+  [[nodiscard]] static result<listener> adopt(int fd);
+  listener(listener&&) noexcept = default;
+  listener& operator=(listener&&) = delete;
+  ~listener();
+
+  // Errors: operation_canceled; what accept(2) says, after which accepting may go on.
+  [[nodiscard]] result<stream> accept();
+
+ private:
+  explicit listener(std::unique_ptr<socket> s) noexcept : socket_(std::move(s)) {}
+  std::unique_ptr<socket> socket_;
+};
+
+// Accepts at `where` and runs on_connection(stream) in a task of its own for each connection;
+// in every home of the model, through sockets that share the port (SO_REUSEPORT) where there
+// are several. Calls ready(endpoint) once connections can come. Returns when the task is
+// cancelled, or at once if nobody can listen there.
+result<void> serve(endpoint where, std::function<void(stream)> on_connection,
+                   std::function<void(endpoint)> ready);
+
+}  // namespace duel::net

@@ -1,0 +1,49 @@
+#include "runtimes/api/signal.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace duel {
+
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+stop_on_signal::stop_on_signal(scheduler& target, duration patience) : target_(target) {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  watcher_ = std::thread([this, patience] { watch(patience); });
+}
+
+stop_on_signal::~stop_on_signal() {
+  over_ = true;
+  ::pthread_kill(watcher_.native_handle(), SIGTERM);
+  watcher_.join();
+}
+
+void stop_on_signal::watch(duration patience) {
+  sigset_t set = stop_signals();
+  siginfo_t info;
+  while (::sigwaitinfo(&set, &info) < 0) {  // EINTR: ask again
+  }
+  if (over_) return;
+  signalled_ = true;
+  target_.stop(stop_mode::drain);
+  timespec wait = to_timespec(patience);
+  ::sigtimedwait(&set, &info, &wait);  // another signal, or the end of patience
+  if (over_) return;
+  cut_ = true;
+  target_.stop(stop_mode::cut);
+  while (!over_) ::sigwaitinfo(&set, &info);
+}
+
+}  // namespace duel

@@ -1,0 +1,26 @@
+// task.hpp - for programs: spawn, join, yield, cancellation. Usable inside any task.
+#pragma once
+
+#include "runtimes/core/join_handle.hpp"
+
+namespace duel {
+
+// Lets every other runnable task of this worker or shard go first.
+inline void yield() {
+  task& self = *current_task();
+  self.owner.yield(self);
+}
+
+// True once the current task should finish: its waits fail with operation_canceled.
+[[nodiscard]] inline bool is_cancelled() noexcept { return is_cancelled(*current_task()); }
+
+// Runs body() as a detached task at a home of the current scheduler (scheduler::homes()).
+template <class Body>
+void spawn_at(unsigned home, Body&& body) {
+  scheduler& owner = current_task()->owner;
+  auto* t = new detail::task_of<std::decay_t<Body>>(owner, std::forward<Body>(body));
+  detach_before_start(*t);
+  owner.spawn_at(home, *t);
+}
+
+}  // namespace duel

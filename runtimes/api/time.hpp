@@ -1,0 +1,25 @@
+// time.hpp - for programs: waiting and working for a length of time.
+#pragma once
+
+#include <string_view>
+
+#include "runtimes/core/clock.hpp"
+#include "runtimes/core/result.hpp"
+
+namespace duel {
+
+// The task waits; its thread does other work. Error: operation_canceled.
+result<void> sleep_until(time_point deadline);
+inline result<void> sleep_for(duration d) { return sleep_until(clock::now() + d); }
+
+// Uses that much CPU time of the calling thread.
+void burn_for(duration d) noexcept;
+
+// Blocks the OS thread, as a careless call into a blocking library would.
+void block_for(duration d) noexcept;
+
+// The HTTP date (RFC 9110, 5.6.7) of this second, 29 bytes. The view is the calling thread's
+// and good until the current task next waits.
+[[nodiscard, gnu::noinline]] std::string_view http_date() noexcept;
+
+}  // namespace duel

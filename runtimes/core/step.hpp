@@ -1,0 +1,64 @@
+// step.hpp - one step of a fiber task: switch in, run until it waits, switch out.
+//
+// Shared by the two fiber models. State changes happen here and in the scheduler, on the
+// scheduler's stack after the switch out, so that no thread can resume a fiber whose registers
+// are not yet saved.
+#pragma once
+
+#include "runtimes/core/task.hpp"
+
+namespace duel {
+
+// Operations a task may complete without waiting before it has to yield (Tokio's budget).
+inline constexpr std::uint16_t operations_per_step = 128;
+
+enum class step_end {
+  finished,  // the caller completes the task (complete_task) and forgets it
+  queued,    // it yielded or was woken meanwhile: the caller puts it at the back of its queue
+  waiting,   // it may already run elsewhere: the caller forgets it
+};
+
+// Requires a task that is owed a run. Out of stacks, the task fails with that error instead.
+[[nodiscard]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
+  t.state.to_running();
+  if (!t.context.is_prepared()) {
+    try {
+      t.context.prepare(stacks.take(), [](void* self) noexcept {
+        static_cast<task*>(self)->run_body(); }, &t);
+    } catch (...) {
+      t.fail(std::current_exception());
+      return step_end::finished;
+    }
+  }
+  t.budget = operations_per_step;
+  set_current_task(&t);
+  bool finished = t.context.resume();
+  set_current_task(nullptr);
+  if (finished) {
+    stacks.give_back(t.context.release_stack());
+    return step_end::finished;
+  }
+  if (std::exchange(t.yields, false)) {
+    t.state.to_queued();
+    return step_end::queued;
+  }
+  if (auto publish = std::exchange(t.publish, {}); publish.call) {
+    publish.call(publish.context, waker::of(t));
+  }
+  return t.state.to_idle() == idle_action::enqueue ? step_end::queued : step_end::waiting;
+}
+
+// Fiber side of the same: leaves the stack and returns at the next step.
+inline void switch_out_to_wait(task& self, suspend_reason why, publication publish) noexcept {
+  self.waits_for = why;
+  self.publish = publish;
+  self.context.suspend();
+  self.waits_for = suspend_reason::none;
+}
+
+inline void switch_out_to_yield(task& self) noexcept {
+  self.yields = true;
+  self.context.suspend();
+}
+
+}  // namespace duel

@@ -1,0 +1,67 @@
+// task.cpp - what waker, join_handle and the completing thread do with a task.
+#include "runtimes/core/task.hpp"
+
+#include "runtimes/core/join_handle.hpp"
+
+namespace duel {
+
+namespace {
+thread_local task* running_task = nullptr;
+}
+
+task* current_task() noexcept {
+  asm volatile("");  // keeps the call from being folded as a pure function
+  return running_task;
+}
+
+void set_current_task(task* t) noexcept { running_task = t; }
+
+waker waker::of(task& t) noexcept {
+  t.state.add_reference();
+  return waker(&t);
+}
+
+void waker::wake() && noexcept {
+  wake_by_ref();
+  reset();
+}
+
+void waker::wake_by_ref() const noexcept {
+  if (task_) task_->owner.wake(*task_);
+}
+
+void waker::reset() noexcept {
+  if (task* t = std::exchange(task_, nullptr)) t->owner.release(*t);
+}
+
+void complete_task(task& t) noexcept {
+  completion owed = t.state.to_complete();
+  if (!owed.join_interest) {
+    t.drop_result();
+  } else if (owed.join_waker) {
+    t.join_cell.wake_by_ref();
+    if (t.state.unset_join_waker_after_complete()) t.join_cell.reset();
+  }
+  t.owner.release(t);
+}
+
+void await_completion(task& t) {
+  if (t.state.is_complete()) return;
+  t.join_cell = waker::of(*current_task());
+  if (!t.state.set_join_waker()) return;  // complete: leave_result() drops the waker
+  while (!t.state.is_complete()) suspend(suspend_reason::join);
+}
+
+void leave_result(task& t) noexcept {
+  detachment owed = t.state.drop_join_interest();
+  if (owed.drop_result) t.drop_result();
+  if (owed.drop_waker) t.join_cell.reset();
+  t.owner.release(t);
+}
+
+void detach_before_start(task& t) noexcept {
+  (void)t.state.drop_join_interest();
+  (void)t.state.drop_reference();  // the life reference remains
+}
+
+}  // namespace duel
