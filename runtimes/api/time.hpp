@@ -12,6 +12,10 @@ namespace duel {
 result<void> sleep_until(time_point deadline);
 inline result<void> sleep_for(duration d) { return sleep_until(clock::now() + d); }
 
+// The deadline of an I/O operation that may take `d` from now; a kernel tick (1 to 4 ms) early
+// at most.
+[[nodiscard]] inline time_point deadline_after(duration d) noexcept { return coarse_now() + d; }
+
 // Uses that much CPU time of the calling thread.
 void burn_for(duration d) noexcept;
 

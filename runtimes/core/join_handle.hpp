@@ -48,7 +48,7 @@ class task_of final : public result_task<std::invoke_result_t<F&>> {
   using base = result_task<std::invoke_result_t<F&>>;
 
  public:
-  task_of(scheduler& owner, F body) : base(owner, owner.is_exclusive()), body_(std::move(body)) {}
+  task_of(scheduler& on, F body) : base(on, on.is_exclusive()), body_(std::move(body)) {}
 
   void run_body() noexcept override {
     try {
@@ -83,6 +83,11 @@ void await_completion(task& t);
 void leave_result(task& t) noexcept;
 // For a task nobody will join: as if its handle had been dropped before it was spawned.
 void detach_before_start(task& t) noexcept;
+
+// For schedulers: run()'s first task, which nobody joins. `failure` gets what `main` throws and
+// must outlive the task.
+[[nodiscard]] task& make_main_task(scheduler& owner, std::move_only_function<void()> main,
+                                   std::exception_ptr& failure);
 
 // One owner of the result. Dropping it detaches the task; the task runs on. Move-only; use it
 // on the scheduler that runs the task (sharded: on the same shard).

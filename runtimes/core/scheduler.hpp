@@ -29,8 +29,8 @@ class scheduler {
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
 
-  // Runs `main` as the first task and returns when no task is left. The calling thread
-  // becomes one of the scheduler's. Once per scheduler.
+  // Runs `main` as the first task and returns when no task is left; rethrows what `main`
+  // threw. The calling thread becomes one of the scheduler's. Once per scheduler.
   virtual void run(std::move_only_function<void()> main) = 0;
 
   // Cancels every task there is and every task spawned from now on; any thread, repeatedly.

@@ -64,4 +64,18 @@ void detach_before_start(task& t) noexcept {
   (void)t.state.drop_reference();  // the life reference remains
 }
 
+task& make_main_task(scheduler& owner, std::move_only_function<void()> main,
+                     std::exception_ptr& failure) {
+  auto guarded = [main = std::move(main), &failure]() mutable {
+    try {
+      main();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  };
+  auto* t = new detail::task_of<decltype(guarded)>(owner, std::move(guarded));
+  detach_before_start(*t);
+  return *t;
+}
+
 }  // namespace duel

@@ -53,6 +53,8 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
 
   // Fiber models: what the task asks of its scheduler as it switches out (step.hpp).
   bool yields = false;
+  // Sharded: wakes and cancels under way to its home; the task is not freed before they arrive.
+  std::atomic<std::uint32_t> messages{0};
   publication publish;
   fiber context;
 

@@ -1,1 +1,136 @@
-// (being written)
+#include "runtimes/sharded/shard.hpp"
+
+#include "runtimes/core/join_handle.hpp"
+#include "runtimes/core/step.hpp"
+
+namespace duel::sharded {
+
+constinit thread_local shard* this_shard = nullptr;
+
+namespace {
+// How soon a shard looks again when another one was slow to empty its mailbox.
+constexpr auto mail_retry = std::chrono::microseconds(100);
+}  // namespace
+
+cluster::cluster(unsigned size) {
+  for (unsigned i = 0; i < size; ++i) {
+    shards.push_back(std::make_unique<shard>(*this, i, size));
+  }
+}
+cluster::~cluster() = default;
+
+shard::shard(cluster& of, unsigned i, unsigned size)
+    : all(of), index(i), stacks_(std::make_unique<stack_cache>(of.stacks)), outbox_(size),
+      from_(new mailbox[size]) {}
+
+// The loop. One system call a turn: the one that hands over what the tasks submitted and waits
+// for what they wait for.
+void shard::run() noexcept {
+  while (take_mail()) {  // other shards first: they are waiting for us
+    fire_timers();
+    run_ready();
+    settle();
+    submit_and_wait();   // completions make tasks ready for the next turn
+  }
+}
+
+// Those that are ready now; whoever becomes ready meanwhile has its turn after the kernel's.
+void shard::run_ready() noexcept {
+  for (auto n = ready_.size(); n > 0; --n) step(ready_.pop());
+}
+
+void shard::step(task& t) noexcept {
+  counters_.add(counter::polls);
+  switch (run_step(t, *stacks_)) {
+    case step_end::finished:
+      t.unlink();
+      live_count_.store(live() - 1, std::memory_order_relaxed);  // owner only
+      complete_task(t);
+      break;
+    case step_end::queued:
+      ready_.push(t);
+      break;
+    case step_end::waiting:
+      break;
+  }
+}
+
+void shard::submit_and_wait() noexcept {
+  // Beside ready tasks the driver is asked only if a look at its memory says it has something:
+  // a task that yields in a loop pays no system call.
+  if (!ready_.empty()) {
+    if (driver_->has_work()) driver_->poll(at_once);
+    return;
+  }
+  time_point until = wheel_.next_event();
+  if (holds_work_ && (waiting_ > 0 || live() == 0)) {
+    until = std::min(until, clock::now() + mail_retry);
+  }
+  if (!parking_.begin_sleep()) return;
+  counters_.add(counter::parks);
+  driver_->poll(until);
+  parking_.end_sleep();
+}
+
+// --- tasks -------------------------------------------------------------------------------
+
+void shard::admit(task& t) noexcept {
+  hold_work();
+  t.home = index;
+  live_.push_back(t);
+  live_count_.store(live() + 1, std::memory_order_relaxed);  // owner only
+  ready_.push(t);
+}
+
+void shard::wake_all() noexcept {
+  live_.for_each([this](task& t) { wake(t); });
+}
+
+// A wake or cancel that another thread has sent may still be on its way to a task whose last
+// reference is gone. Its sender counted it while holding a reference of its own, so whoever
+// dropped the last one sees the count.
+void shard::release(task& t) noexcept {
+  if (t.state.drop_reference() == drop_action::none) return;
+  // relaxed: ordered by the reference, see above.
+  if (t.messages.load(std::memory_order_relaxed) == 0) delete &t;
+}
+
+void shard::message_arrived(task& t) noexcept {
+  // relaxed: the mailbox orders the sender's increment before this.
+  auto before = t.messages.fetch_sub(1, std::memory_order_relaxed);
+  if (before == 1 && t.state.word() < task_state::one_reference) delete &t;
+}
+
+// --- the end of the run: DESIGN.md, "When run() ends" --------------------------------------
+
+void shard::hold_work() noexcept {
+  if (holds_work_) return;
+  holds_work_ = true;
+  all.busy.fetch_add(1);
+}
+
+void shard::settle() noexcept {
+  spare_stacks_.store(stacks_->size(), std::memory_order_relaxed);  // owner only
+  if (waiting_ > 0) send_waiting();
+  if (live() == 0 && holds_work_) drop_work_if_done();
+}
+
+void shard::drop_work_if_done() noexcept {
+  if (waiting_ > 0) return;
+  for (auto& other : all.shards) {
+    if (other.get() != this && !other->from_[index].all_handled()) return;
+  }
+  holds_work_ = false;
+  if (all.busy.fetch_sub(1) > 1) return;
+  all.over.store(true);
+  for (auto& each : all.shards) each->notify();
+}
+
+void shard::close() {
+  stacks_.reset();
+  spare_stacks_.store(0, std::memory_order_relaxed);  // owner only
+  std::lock_guard lock(inbox_mutex_);  // a thread outside may be ringing the doorbell
+  driver_.reset();
+}
+
+}  // namespace duel::sharded

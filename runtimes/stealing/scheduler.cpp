@@ -1,1 +1,205 @@
-// (being written)
+#include "runtimes/stealing/scheduler.hpp"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "runtimes/core/join_handle.hpp"
+
+namespace duel::stealing {
+
+namespace {
+
+thread_local worker* thread_worker = nullptr;
+
+// noinline: see current_task().
+[[gnu::noinline]] worker* this_worker() noexcept {
+  asm volatile("");
+  return thread_worker;
+}
+
+}  // namespace
+
+scheduler::scheduler(unsigned workers, std::string driver_name, const driver_factory& make_driver)
+    : duel::scheduler(false),
+      idle_(workers),
+      timers_([this] { driver_->interrupt(); }),
+      driver_name_(std::move(driver_name)),
+      live_(workers) {
+  auto made = make_driver(timers_);
+  if (!made) throw std::system_error(made.error(), driver_name_ + " driver");
+  driver_ = std::move(*made);
+  for (unsigned i = 0; i < workers; ++i) {
+    workers_.push_back(std::make_unique<worker>(*this, i, stacks_));
+  }
+}
+
+scheduler::~scheduler() = default;
+
+void scheduler::run(std::move_only_function<void()> main) {
+  std::exception_ptr failure;
+  task& first = make_main_task(*this, std::move(main), failure);
+  workers_[0]->add_live(1);
+  injected_.push(task_chain::of(first));
+
+  auto work = [this](unsigned i) {
+    thread_worker = workers_[i].get();
+    workers_[i]->run();
+    thread_worker = nullptr;
+  };
+  std::vector<std::jthread> threads;
+  for (unsigned i = 1; i < workers(); ++i) threads.emplace_back(work, i);
+  work(0);
+  threads.clear();  // joins
+  if (failure) std::rethrow_exception(failure);
+}
+
+// --- tasks ---------------------------------------------------------------------------
+
+void scheduler::spawn(task& t) {
+  worker& here = *this_worker();
+  here.count().add(counter::spawns);
+  here.add_live(1);
+  here.push_next(t);
+}
+
+void scheduler::spawn_at(unsigned, task& t) { spawn(t); }
+
+// A woken task goes to the worker that woke it, or to all of them.
+void scheduler::submit(task& t) noexcept {
+  worker* here = this_worker();
+  if (here && &here->owner() == this) return here->push_next(t);
+  injected_.push(task_chain::of(t));  // (P1)
+  wake_one();
+}
+
+void scheduler::wake(task& t) noexcept {
+  if (t.state.wake() == wake_action::enqueue) submit(t);
+}
+
+void scheduler::cancel(task& t) noexcept {
+  if (t.state.cancel() == wake_action::enqueue) submit(t);
+}
+
+void scheduler::release(task& t) noexcept {
+  if (t.state.drop_reference() == drop_action::free_task) delete &t;
+}
+
+namespace {
+// Wakes the task of a suspend() that has a deadline.
+struct wait_timer : timer {
+  explicit wait_timer(task& t) noexcept : timer(&on_fire), waiter(t) {}
+  static time_point on_fire(timer& t, time_point) noexcept {
+    task& waiter = static_cast<wait_timer&>(t).waiter;
+    waiter.owner.wake(waiter);
+    return never;
+  }
+  task& waiter;
+};
+}  // namespace
+
+void scheduler::suspend(task& self, suspend_reason why, publication publish,
+                        time_point deadline) {
+  if (!self.is_live_linked) remember(self);
+  if (deadline == never) return switch_out_to_wait(self, why, publish);
+  wait_timer alarm(self);
+  timers_.arm(alarm, deadline);
+  switch_out_to_wait(self, why, publish);
+  timers_.disarm(alarm);
+}
+
+void scheduler::yield(task& self) { switch_out_to_yield(self); }
+
+// --- stopping ------------------------------------------------------------------------
+
+// Before its first wait, so that a task which never waits pays nothing. A stop() that has
+// passed this list is seen by is_cancelled() before the wait: both look under the list's lock.
+void scheduler::remember(task& self) {
+  self.home = this_worker()->index();
+  self.is_live_linked = true;
+  auto& list = live_[self.home];
+  std::lock_guard lock(list.mutex);
+  list.tasks.push_back(self);
+  if (is_draining()) (void)self.state.wake();  // running: it will not sleep through the stop
+}
+
+void scheduler::forget(task& t) noexcept {
+  if (!t.is_live_linked) return;
+  auto& list = live_[t.home];
+  std::lock_guard lock(list.mutex);
+  t.unlink();
+}
+
+void scheduler::stop(stop_mode mode) {
+  note_stop(mode);
+  for (auto& list : live_) {
+    std::lock_guard lock(list.mutex);
+    list.tasks.for_each([this](task& t) { wake(t); });
+  }
+}
+
+// --- sleeping and finishing ----------------------------------------------------------
+
+void scheduler::unpark(unsigned i) noexcept {
+  if (worker* here = this_worker()) here->count().add(counter::wake_ups);
+  if (workers_[i]->sleeper().unpark()) driver_->interrupt();
+}
+
+void scheduler::wake_one() noexcept {
+  if (auto sleeper = idle_.wake_one()) unpark(*sleeper);
+}
+
+void scheduler::wake_one_if_work() noexcept {
+  bool work = !injected_.empty();
+  for (auto& w : workers_) work = work || w->has_visible_work();
+  if (work) wake_one();
+}
+
+// A worker's live_delta is its own to write; once nobody is unparked they all stand still and,
+// by the RMWs on the idle word, are visible here. The epoch shows that nobody was unparked
+// while they were read.
+void scheduler::finish_if_done(std::uint32_t epoch) noexcept {
+  if (live_tasks() != 0 || !idle_.still_nobody_unparked(epoch)) return;
+  finished_.store(true);
+  for (unsigned i = 0; i < workers(); ++i) {
+    if (workers_[i]->sleeper().unpark()) driver_->interrupt();
+  }
+}
+
+// --- what it is ----------------------------------------------------------------------
+
+counters& scheduler::local_counters() noexcept { return this_worker()->count(); }
+
+std::vector<const counters*> scheduler::all_counters() const {
+  std::vector<const counters*> all;
+  for (auto& w : workers_) all.push_back(&w->count());
+  return all;
+}
+
+std::string scheduler::description() const {
+  return fmt::format("model=stealing driver={} workers={}", driver_name_, workers());
+}
+
+std::size_t scheduler::live_tasks() const noexcept {
+  std::int64_t live = 0;
+  for (auto& w : workers_) live += w->live_delta();
+  return static_cast<std::size_t>(live);
+}
+
+std::size_t scheduler::stacks_in_use() const noexcept {
+  std::size_t cached = 0;
+  for (auto& w : workers_) cached += w->cached_stacks();
+  return stacks_.mapped() - stacks_.available() - cached;
+}
+
+std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
+    unsigned workers, std::string driver_name, const driver_factory& make_driver) {
+  try {
+    return std::make_unique<scheduler>(workers, std::move(driver_name), make_driver);
+  } catch (const std::system_error& e) {
+    return std::unexpected(fmt::format("model stealing cannot start: {} (try --model threads)",
+                                       e.what()));
+  }
+}
+
+}  // namespace duel::stealing

@@ -1,5 +1,6 @@
 #include "runtimes/api/net/listener.hpp"
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 

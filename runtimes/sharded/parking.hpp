@@ -1,0 +1,56 @@
+// parking.hpp - how a shard goes to sleep without missing mail: two bits in one word.
+//
+//   idle      the owner sleeps in its driver, or is about to
+//   notified  mail may have arrived since the owner last looked
+//
+// The owner calls take_notice, begin_sleep and end_sleep; whoever has put mail where the owner
+// finds it calls notify. No wake-up is lost because both sides change the same word, whose
+// changes have one order: a notify() that comes before begin_sleep() makes it fail, one that
+// comes after sees `idle` and rings. It rings once a sleep: the second one sees `notified`.
+// (compio's latch: AWAKE, IDLE, NOTIFIED.)
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtimes/core/config.hpp"
+
+namespace duel::sharded {
+
+template <class Atomic = std::atomic<std::uint32_t>>
+class basic_parking {
+ public:
+  // Any thread. True: the caller must ring the owner's doorbell.
+  // (M2) release: the mail in place before is visible to the owner that takes the notice.
+  [[nodiscard]] bool notify() noexcept {
+    return word_.fetch_or(notified, std::memory_order_acq_rel) == idle;
+  }
+
+  // True: look for mail.
+  [[nodiscard]] bool take_notice() noexcept {
+    // relaxed: a notice missed here makes begin_sleep() fail, or is seen a turn later.
+    if (!(word_.load(std::memory_order_relaxed) & notified)) return false;
+    word_.fetch_and(~notified, std::memory_order_acquire);  // (M2) pairs with notify()
+    return true;
+  }
+
+  // False: a notice has come, do not sleep.
+  [[nodiscard]] bool begin_sleep() noexcept {
+    std::uint32_t expected = 0;
+    // relaxed: decided by the order of this one word; mail is read after take_notice().
+    return word_.compare_exchange_strong(expected, idle, std::memory_order_relaxed,
+                                         std::memory_order_relaxed);  // relaxed: as above
+  }
+
+  void end_sleep() noexcept {
+    word_.fetch_and(~idle, std::memory_order_relaxed);  // relaxed: as above
+  }
+
+ private:
+  static constexpr std::uint32_t idle = 1, notified = 2;
+  alignas(no_sharing) Atomic word_{0};
+};
+
+using parking = basic_parking<>;
+
+}  // namespace duel::sharded

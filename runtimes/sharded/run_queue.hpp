@@ -1,0 +1,40 @@
+// run_queue.hpp - a shard's runnable tasks, first in first out, linked through the tasks.
+//
+// Owner thread only: no capacity, no allocation, no atomics. Invariant: a task is in it exactly
+// while its state word says NOTIFIED and not RUNNING. Compare stealing/run_queue.hpp.
+#pragma once
+
+#include <cstddef>
+
+#include "runtimes/core/task.hpp"
+
+namespace duel::sharded {
+
+class run_queue {
+ public:
+  void push(task& t) noexcept {
+    t.queue_next = nullptr;
+    (first_ ? last_->queue_next : first_) = &t;
+    last_ = &t;
+    ++size_;
+  }
+
+  // Not empty.
+  [[nodiscard]] task& pop() noexcept {
+    DUEL_ASSERT(first_);
+    task& t = *first_;
+    first_ = t.queue_next;
+    --size_;
+    return t;
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  task* first_ = nullptr;
+  task* last_ = nullptr;  // meaningless while empty
+  std::size_t size_ = 0;
+};
+
+}  // namespace duel::sharded

@@ -1,0 +1,96 @@
+// scheduler.hpp - the stealing model: what its workers share, and what programs see of it.
+//
+// A task runs on any worker; one that is woken goes to the worker that woke it, and idle
+// workers take half of a busy one's queue. Reading order: worker.cpp (the loop), run_queue.hpp,
+// parking.hpp, timers.hpp. The pairs of atomics stand in DESIGN.md.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtimes/core/polled_driver.hpp"
+#include "runtimes/core/scheduler.hpp"
+#include "runtimes/stealing/inject_queue.hpp"
+#include "runtimes/stealing/parking.hpp"
+#include "runtimes/stealing/timers.hpp"
+#include "runtimes/stealing/worker.hpp"
+
+namespace duel::stealing {
+
+// Makes the driver that all workers share. The string names it in description().
+using driver_factory =
+    std::function<result<std::unique_ptr<polled_driver>>(timer_service& deadlines)>;
+
+class scheduler final : public duel::scheduler {
+ public:
+  // Throws std::system_error if the driver cannot be had.
+  scheduler(unsigned workers, std::string driver_name, const driver_factory& make_driver);
+  ~scheduler() override;
+
+  // --- duel::scheduler -----------------------------------------------------------------
+  void run(std::move_only_function<void()> main) override;
+  void stop(stop_mode mode) override;
+  void spawn(task& t) override;
+  void spawn_at(unsigned home, task& t) override;
+  void wake(task& t) noexcept override;
+  void cancel(task& t) noexcept override;
+  void release(task& t) noexcept override;
+  void suspend(task& self, suspend_reason why, publication publish, time_point deadline) override;
+  void yield(task& self) override;
+  [[nodiscard]] unsigned homes() const noexcept override { return 1; }
+  [[nodiscard]] driver& io() noexcept override { return *driver_; }
+  [[nodiscard]] counters& local_counters() noexcept override;
+  [[nodiscard]] std::vector<const counters*> all_counters() const override;
+  [[nodiscard]] std::string description() const override;
+  [[nodiscard]] std::size_t live_tasks() const noexcept override;
+  [[nodiscard]] std::size_t stacks_in_use() const noexcept override;
+
+  // --- for workers ---------------------------------------------------------------------
+  [[nodiscard]] unsigned workers() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  [[nodiscard]] worker& worker_at(unsigned i) noexcept { return *workers_[i]; }
+  [[nodiscard]] inject_queue& injected() noexcept { return injected_; }
+  [[nodiscard]] parking& idle() noexcept { return idle_; }
+  [[nodiscard]] timers& clock_work() noexcept { return timers_; }
+  [[nodiscard]] polled_driver& events() noexcept { return *driver_; }
+  [[nodiscard]] std::mutex& driver_turn() noexcept { return driver_turn_; }
+  [[nodiscard]] bool is_finished() const noexcept { return finished_.load(); }
+
+  void wake_one() noexcept;          // (P2), and the unpark
+  void wake_one_if_work() noexcept;  // (W2)
+  // The caller has parked as the last one, at `epoch`: ends the run if no task is left.
+  void finish_if_done(std::uint32_t epoch) noexcept;
+  // A finished task leaves the live list.
+  void forget(task& t) noexcept;
+
+ private:
+  void submit(task& t) noexcept;
+  void unpark(unsigned i) noexcept;
+  void remember(task& self);
+
+  stack_pool stacks_;
+  parking idle_;
+  inject_queue injected_;
+  timers timers_;
+  std::string driver_name_;
+  std::unique_ptr<polled_driver> driver_;
+  std::mutex driver_turn_;  // whoever holds it polls
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::atomic<bool> finished_{false};
+
+  // Suspended tasks, so that stop() finds them; one list per worker, joined at the first wait.
+  struct alignas(no_sharing) live_list {
+    std::mutex mutex;
+    intrusive_list<task> tasks;
+  };
+  std::vector<live_list> live_;
+};
+
+// The error is one line for the user. `driver_name` is what the ready line will say.
+[[nodiscard]] std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
+    unsigned workers, std::string driver_name, const driver_factory& make_driver);
+
+}  // namespace duel::stealing

@@ -1,0 +1,75 @@
+// worker.hpp - one thread of the stealing scheduler: find a task, run it one step, or sleep.
+//
+// All methods belong to the worker's own thread, except steal_from() and the counters.
+#pragma once
+
+#include <thread>
+
+#include "runtimes/core/counters.hpp"
+#include "runtimes/core/step.hpp"
+#include "runtimes/stealing/parker.hpp"
+#include "runtimes/stealing/run_queue.hpp"
+
+namespace duel::stealing {
+
+class scheduler;
+
+class worker {
+ public:
+  worker(scheduler& shared, unsigned index, stack_pool& stacks);
+
+  // The loop; returns when the scheduler has no task left.
+  void run();
+
+  // A task that the running one woke or spawned: next in line, in the lifo slot.
+  void push_next(task& t);
+  // A task that has had its turn: behind all others.
+  void push_back(task& t);
+
+  // Any thread, for a worker that has nothing to do.
+  [[nodiscard]] run_queue& queue() noexcept { return queue_; }
+  [[nodiscard]] bool has_visible_work() const noexcept { return !queue_.empty(); }
+
+  [[nodiscard]] parker& sleeper() noexcept { return sleeper_; }
+  [[nodiscard]] counters& count() noexcept { return counters_; }
+  [[nodiscard]] scheduler& owner() noexcept { return shared_; }
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+  // Tasks spawned here minus tasks completed here: the sum over workers is what lives.
+  [[nodiscard]] std::int64_t live_delta() const noexcept {
+    return live_delta_.load(std::memory_order_relaxed);  // relaxed: (W1) orders, see scheduler
+  }
+  void add_live(std::int64_t n) noexcept {
+    live_delta_.store(live_delta() + n, std::memory_order_relaxed);  // owner only
+  }
+  // Exact when the worker is parked.
+  [[nodiscard]] std::size_t cached_stacks() const noexcept { return stacks_.size(); }
+
+ private:
+  task* next_task();
+  task* next_local();
+  task* next_injected();
+  task* steal();
+  void run_one(task& t);
+  void maintain();
+  void park();
+  void sleep_once();
+  void offer_work();
+  void push_to_queue(task& t);
+
+  scheduler& shared_;
+  const unsigned index_;
+  stack_cache stacks_;
+  counters counters_;
+  run_queue queue_;
+  parker sleeper_;
+  std::atomic<std::int64_t> live_delta_{0};
+
+  task* lifo_ = nullptr;         // the task woken last; not stealable
+  unsigned lifo_run_ = 0;        // tasks taken from it in a row
+  unsigned tick_ = 0;            // tasks run
+  bool searching_ = false;       // counted in parking
+  bool collecting_ = false;      // in the driver: wakes are offered once, afterwards
+  std::uint32_t random_;         // xorshift state: where stealing starts
+};
+
+}  // namespace duel::stealing
