@@ -10,7 +10,9 @@
 
 #include "runtimes/drivers/blocking/blocking_driver.hpp"
 #include "runtimes/drivers/epoll/epoll_driver.hpp"
+#include "runtimes/drivers/uring/uring_driver.hpp"
 #include "runtimes/serial/serial_scheduler.hpp"
+#include "runtimes/sharded/scheduler.hpp"
 #include "runtimes/stealing/scheduler.hpp"
 #include "runtimes/threads/threads_scheduler.hpp"
 
@@ -32,8 +34,18 @@ made make_stealing(const model_options& options) {
   return stealing::make_scheduler(options.workers, "epoll", epoll::make_driver);
 }
 
-made make_sharded(const model_options&) {
-  return std::unexpected("model sharded is not part of this build");
+made make_sharded(const model_options& options) {
+  auto chosen = uring::supported({});
+  if (!chosen) return std::unexpected(chosen.error());
+  return sharded::make_scheduler({
+      .shards = options.workers,
+      .driver = "uring",
+      .driver_settings = uring::describe(*chosen),
+      .make_driver =
+          [chosen = *chosen](timer_service& deadlines) {
+            return uring::make_driver(deadlines, chosen);
+          },
+  });
 }
 
 struct model {

@@ -50,7 +50,13 @@ stack_pool::stack_pool(std::size_t stack_size) noexcept
 
 stack_pool::~stack_pool() {
   DUEL_ASSERT(available() == mapped());
-  for (auto slab : slabs_) ::munmap(slab.data(), slab.size());
+  for (auto slab : slabs_) {
+#if defined(__SANITIZE_ADDRESS__)
+    // The next mapping at this address must not inherit the red zones of our frames.
+    __asan_unpoison_memory_region(slab.data(), slab.size());
+#endif
+    ::munmap(slab.data(), slab.size());
+  }
 }
 
 void stack_pool::map_slab() {

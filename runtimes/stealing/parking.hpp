@@ -21,6 +21,7 @@
 // Any thread may call wake_one(); the rest is each worker's own. The protocol is Tokio's.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>

@@ -16,6 +16,7 @@
 // The design is Tokio's (tokio/src/runtime/scheduler/multi_thread/queue.rs).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>

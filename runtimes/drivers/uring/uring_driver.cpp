@@ -253,7 +253,7 @@ void uring_driver::cancel(uring_socket& s, direction& side, tag what) noexcept {
 // --- completions: on the shard's stack -----------------------------------------------------
 
 void uring_driver::complete(const ::io_uring_cqe& cqe) noexcept {
-  auto& s = *reinterpret_cast<uring_socket*>(cqe.user_data & ~tag_bits);
+  auto* s = reinterpret_cast<uring_socket*>(cqe.user_data & ~tag_bits);
   switch (static_cast<tag>(cqe.user_data & tag_bits)) {
     case tag::none:
       break;
@@ -261,19 +261,19 @@ void uring_driver::complete(const ::io_uring_cqe& cqe) noexcept {
       if (!(cqe.flags & IORING_CQE_F_MORE)) ring_.watch_doorbell(cqe.user_data);
       break;
     case tag::accept:
-      s.in.is_armed = cqe.flags & IORING_CQE_F_MORE;
-      complete_accept(s, cqe);
-      s.in.wake();
+      s->in.is_armed = cqe.flags & IORING_CQE_F_MORE;
+      complete_accept(*s, cqe);
+      s->in.wake();
       break;
     case tag::receive:
-      s.in.is_armed = cqe.flags & IORING_CQE_F_MORE;
-      complete_receive(s, cqe);
-      s.in.wake();
+      s->in.is_armed = cqe.flags & IORING_CQE_F_MORE;
+      complete_receive(*s, cqe);
+      s->in.wake();
       break;
     case tag::send:
-      s.out.is_armed = false;
-      s.sent = cqe.res;
-      s.out.wake();
+      s->out.is_armed = false;
+      s->sent = cqe.res;
+      s->out.wake();
       break;
   }
 }

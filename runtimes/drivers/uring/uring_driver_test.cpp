@@ -1,0 +1,359 @@
+// uring_driver_test.cpp - streams and listeners over io_uring, with every kernel feature the
+// driver can do without switched on and off.
+#include "runtimes/drivers/uring/uring_driver.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <numeric>
+
+#include "runtimes/api/net/listener.hpp"
+#include "runtimes/api/task.hpp"
+#include "runtimes/api/time.hpp"
+#include "runtimes/sharded/test_model.hpp"
+
+namespace duel::uring {
+namespace {
+
+using namespace std::chrono_literals;
+using net::stream;
+
+struct pair { stream ours; int theirs; };
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+std::string_view text_of(const buffer_lease& lease) {
+  return {reinterpret_cast<const char*>(lease.bytes().data()), lease.bytes().size()};
+}
+
+int listening_socket(int backlog = 4096) {
+  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto any = net::endpoint::parse("127.0.0.1:0");
+  EXPECT_EQ(::bind(fd, any->address(), any->size()), 0);
+  EXPECT_EQ(::listen(fd, backlog), 0);
+  return fd;
+}
+// Connects at once: the kernel accepts into the backlog.
+int connect_to(const net::endpoint& where) {
+  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::connect(fd, where.address(), where.size()), 0);
+  return fd;
+}
+pair connection() {
+  int listening = listening_socket();
+  int theirs = connect_to(net::endpoint::of_socket(listening));
+  int ours = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  ::close(listening);
+  return {*stream::adopt(ours), theirs};
+}
+void write_all(int fd, std::string_view text) {
+  EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
+class uring_stream : public testing::TestWithParam<options> {
+ protected:
+  void run(std::move_only_function<void()> main) {
+    sharded::run_clean(*model, std::move(main));
+  }
+  std::unique_ptr<scheduler> model = sharded::make_test_model(1, GetParam());
+};
+INSTANTIATE_TEST_SUITE_P(, uring_stream,
+                         testing::Values(options{}, options{task_work::deferred, false},
+                                         options{task_work::cooperative, true},
+                                         options{task_work::interrupting, true}),
+                         [](const auto& p) {
+                           std::string name = describe(p.param);
+                           std::erase_if(name, [](char c) { return !std::isalnum(c); });
+                           return name;
+                         });
+
+TEST_P(uring_stream, receives_what_the_peer_sends_and_its_end) {
+  run([] {
+    auto [ours, theirs] = connection();
+    write_all(theirs, "one");
+    EXPECT_EQ(text_of(*ours.receive()), "one");
+    auto waiting = spawn([&] { return std::string(text_of(*ours.receive())); });
+    yield();
+    write_all(theirs, "two");
+    EXPECT_EQ(waiting.join(), "two");
+    write_all(theirs, "three");
+    ::close(theirs);
+    EXPECT_EQ(text_of(*ours.receive()), "three");
+    EXPECT_TRUE(ours.receive()->empty());
+    EXPECT_TRUE(ours.receive()->empty());
+  });
+}
+
+TEST_P(uring_stream, reports_a_reset_after_the_data) {
+  run([] {
+    auto [ours, theirs] = connection();
+    write_all(theirs, "last");
+    EXPECT_EQ(text_of(*ours.receive()), "last");
+    linger at_once_reset{1, 0};
+    ::setsockopt(theirs, SOL_SOCKET, SO_LINGER, &at_once_reset, sizeof at_once_reset);
+    ::close(theirs);
+    EXPECT_EQ(ours.receive().error(), std::errc::connection_reset);
+    EXPECT_EQ(ours.receive().error(), std::errc::connection_reset);
+    auto sent = ours.send(bytes_of("x"));
+    EXPECT_EQ(sent.error(), std::errc::broken_pipe);
+  });
+}
+
+TEST_P(uring_stream, receive_ends_at_its_deadline_and_loses_nothing) {
+  run([] {
+    auto [ours, theirs] = connection();
+    EXPECT_EQ(ours.receive(clock::now() + 5ms).error(), std::errc::timed_out);
+    EXPECT_EQ(ours.receive(clock::now() - 1h).error(), std::errc::timed_out);
+    write_all(theirs, "late");
+    EXPECT_EQ(text_of(*ours.receive(clock::now() + 1h)), "late");
+    EXPECT_EQ(ours.receive(clock::now() + 5ms).error(), std::errc::timed_out);
+    ::close(theirs);
+    EXPECT_TRUE(ours.receive()->empty());
+  });
+}
+
+TEST_P(uring_stream, send_ends_at_its_deadline_and_when_cancelled) {
+  run([] {
+    auto [ours, theirs] = connection();
+    std::string much(32 << 20, 'x');  // more than the socket buffers take
+    EXPECT_EQ(ours.send(bytes_of(much), clock::now() + 20ms).error(), std::errc::timed_out);
+    auto sending = spawn([&] { return ours.send(bytes_of(much)); });
+    EXPECT_TRUE(sleep_for(5ms));
+    sending.cancel();
+    EXPECT_EQ(sending.join().error(), std::errc::operation_canceled);
+    ::close(theirs);
+  });
+}
+
+TEST_P(uring_stream, sends_much_while_it_receives_it) {
+  run([] {
+    auto [ours, theirs] = connection();
+    auto peer = *stream::adopt(theirs);
+    std::string much(3 << 20, ' ');
+    std::iota(much.begin(), much.end(), '\0');
+    auto sending = spawn([&] { EXPECT_TRUE(ours.send(bytes_of(much))); ours.shutdown_send(); });
+    std::string got;
+    for (;;) {
+      auto some = peer.receive();
+      ASSERT_TRUE(some);
+      if (some->empty()) break;
+      got += text_of(*some);
+    }
+    sending.join();
+    EXPECT_TRUE(got == much);
+  });
+}
+
+// The peer fills far more buffers than one socket may hold before anybody reads.
+TEST_P(uring_stream, a_slow_reader_gets_everything_in_order) {
+  run([] {
+    auto [ours, theirs] = connection();
+    write_all(theirs, "first");
+    EXPECT_EQ(text_of(*ours.receive()), "first");
+    std::string much(1 << 20, ' ');
+    std::iota(much.begin(), much.end(), '\0');
+    auto peer = *stream::adopt(theirs);
+    auto sending = spawn([&] { EXPECT_TRUE(peer.send(bytes_of(much))); peer.close(); });
+    EXPECT_TRUE(sleep_for(20ms));
+    std::string got;
+    for (;;) {
+      auto some = ours.receive();
+      ASSERT_TRUE(some);
+      if (some->empty()) break;
+      got += text_of(*some);
+      if (got.size() % (256 * 1024) == 0) (void)sleep_for(1ms);
+    }
+    sending.join();
+    EXPECT_TRUE(got == much);
+  });
+}
+
+// Leases that are kept: more than the pool first has, and all that it may ever have.
+TEST_P(uring_stream, receives_again_once_buffers_come_back) {
+  run([] {
+    constexpr int sockets = 40, most_buffers = 8192;
+    std::vector<stream> ours;
+    std::vector<join_handle<void>> senders;
+    for (int i = 0; i < sockets; ++i) {
+      auto made = connection();
+      ours.push_back(std::move(made.ours));
+      senders.push_back(spawn([theirs = made.theirs] {
+        auto peer = *stream::adopt(theirs);
+        std::string much(1 << 20, 'x');
+        EXPECT_TRUE(peer.send(bytes_of(much)));
+      }));
+    }
+    std::vector<buffer_lease> kept;
+    std::vector<std::size_t> got(sockets, 0);
+    std::vector<join_handle<void>> readers;
+    bool release = false;
+    for (std::size_t i = 0; i < sockets; ++i) {
+      readers.push_back(spawn([&, i] {
+        for (;;) {
+          auto some = ours[i].receive();
+          ASSERT_TRUE(some);
+          if (some->empty()) return;
+          got[i] += some->bytes().size();
+          if (!release) kept.push_back(std::move(*some));
+        }
+      }));
+    }
+    for (int i = 0; i < 2000 && kept.size() < most_buffers; ++i) (void)sleep_for(1ms);
+    EXPECT_EQ(kept.size(), static_cast<std::size_t>(most_buffers));
+    release = true;
+    kept.clear();
+    for (auto& r : readers) r.join();
+    for (auto& s : senders) s.join();
+    for (auto n : got) EXPECT_EQ(n, std::size_t{1 << 20});
+  });
+}
+
+TEST_P(uring_stream, closes_with_bytes_unread_and_a_receive_armed) {
+  run([] {
+    auto [ours, theirs] = connection();
+    EXPECT_EQ(ours.receive(clock::now() + 1ms).error(), std::errc::timed_out);
+    for (int i = 0; i < 20; ++i) write_all(theirs, "unread");
+    EXPECT_TRUE(sleep_for(2ms));
+    ours.close();
+    char c;
+    EXPECT_LE(::read(theirs, &c, 1), 0);
+    ::close(theirs);
+  });
+}
+
+TEST_P(uring_stream, a_cancelled_receive_leaves_the_data_for_the_next) {
+  run([] {
+    auto [ours, theirs] = connection();
+    auto first = spawn([&] { return ours.receive().error(); });
+    yield();
+    yield();
+    first.cancel();
+    EXPECT_EQ(first.join(), std::errc::operation_canceled);
+    write_all(theirs, "kept");
+    EXPECT_EQ(text_of(*ours.receive()), "kept");
+    ::close(theirs);
+  });
+}
+
+TEST_P(uring_stream, lends_blocks_for_output) {
+  run([] {
+    auto [ours, theirs] = connection();
+    auto block = ours.lease_buffer();
+    EXPECT_EQ(block.bytes().size(), 16u * 1024);
+    std::copy_n("hello", 5, reinterpret_cast<char*>(block.bytes().data()));
+    block.trim(5);
+    EXPECT_TRUE(ours.send(block.bytes()));
+    char got[8];
+    EXPECT_EQ(::read(theirs, got, sizeof got), 5);
+    ::close(theirs);
+  });
+}
+
+TEST_P(uring_stream, accepts_until_cancelled_and_leaks_nothing) {
+  run([] {
+    int fd = listening_socket();
+    auto where = net::endpoint::of_socket(fd);
+    std::vector<int> clients;
+    {
+      auto l = *net::listener::adopt(fd);
+      clients.push_back(connect_to(where));
+      EXPECT_TRUE(l.accept());
+      auto waiting = spawn([&] { return l.accept().error(); });
+      yield();
+      waiting.cancel();
+      EXPECT_EQ(waiting.join(), std::errc::operation_canceled);
+      // Accepted by the kernel, and taken by nobody before the listener closes.
+      for (int i = 0; i < 10; ++i) clients.push_back(connect_to(where));
+      EXPECT_TRUE(sleep_for(2ms));
+    }
+    for (int client : clients) ::close(client);
+  });
+}
+
+TEST_P(uring_stream, reports_exhaustion_and_accepts_again) {
+  run([] {
+    int fd = listening_socket();
+    auto where = net::endpoint::of_socket(fd);
+    auto l = *net::listener::adopt(fd);
+    int client = connect_to(where);
+    rlimit before, low;
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    low = before;
+    low.rlim_cur = 3;
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    auto refused = l.accept();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), std::errc::too_many_files_open);
+    EXPECT_TRUE(l.accept());
+    ::close(client);
+  });
+}
+
+TEST_P(uring_stream, serves_two_thousand_connections_and_keeps_none) {
+  run([&] {
+    int echoed = 0;
+    constexpr int many = 2'000, at_once_open = 100;
+    auto server = spawn([&] {
+      auto any = net::endpoint::parse("127.0.0.1:0");
+      EXPECT_TRUE(net::serve(
+          *any,
+          [](stream s) {
+            while (auto got = s.receive(clock::now() + 1h)) {
+              if (got->empty() || !s.send(got->bytes())) return;
+            }
+          },
+          [&](net::endpoint where) {
+            spawn([&, where] {
+              for (int round = 0; round < many / at_once_open; ++round) {
+                std::vector<join_handle<void>> clients;
+                for (int i = 0; i < at_once_open; ++i) {
+                  clients.push_back(spawn([&, i] {
+                    auto s = *stream::adopt(connect_to(where));
+                    std::string text = "hello " + std::to_string(i);
+                    EXPECT_TRUE(s.send(bytes_of(text)));
+                    echoed += text_of(*s.receive()) == text;
+                    if (i % 2 == 0) s.shutdown_send();
+                  }));
+                }
+                for (auto& c : clients) c.join();
+              }
+              model->stop(stop_mode::drain);
+            }).detach();
+          }));
+    });
+    server.join();
+    EXPECT_EQ(echoed, many);
+  });
+  EXPECT_EQ(sharded::total(*model, counter::accepted), 2'000u);
+}
+
+// A yield loop must see completions without paying a system call a turn for the question.
+TEST_P(uring_stream, completes_operations_beside_a_task_that_yields_in_a_loop) {
+  run([] {
+    auto [ours, theirs] = connection();
+    bool done = false;
+    auto busy = spawn([&] { while (!done) yield(); });
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_TRUE(ours.send(bytes_of("ping")));
+      char got[4];
+      EXPECT_EQ(::read(theirs, got, 4), 4);
+      write_all(theirs, "pong");
+      EXPECT_EQ(text_of(*ours.receive()), "pong");
+    }
+    done = true;
+    busy.join();
+    ::close(theirs);
+  });
+}
+
+TEST(uring, says_what_it_chose) {
+  auto chosen = supported({});
+  ASSERT_TRUE(chosen) << chosen.error();
+  EXPECT_TRUE(describe(*chosen).starts_with("ring="));
+  EXPECT_EQ(describe({task_work::cooperative, false}), "ring=coop-taskrun recv=oneshot");
+}
+
+}  // namespace
+}  // namespace duel::uring

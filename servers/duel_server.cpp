@@ -1,0 +1,117 @@
+// duel_server.cpp - the composition root: flags to a model, the model runs the server.
+//
+// The one file of servers/ that knows models, signals and descriptors. Exit codes: 0 drained,
+// 1 could not run or something was left over, 2 wrong usage.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+
+#include "runtimes/api/net/listener.hpp"
+#include "runtimes/api/signal.hpp"
+#include "servers/handlers/routes.hpp"
+#include "servers/handlers/stats_json.hpp"
+#include "servers/server_options.hpp"
+#include "servers/stats_file.hpp"
+
+namespace duel {
+
+namespace {
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+struct leftovers {
+  std::size_t tasks = 0, stacks = 0;
+  std::ptrdiff_t descriptors = 0;  // open now less those open at start
+  [[nodiscard]] bool is_clean() const noexcept {
+    return tasks == 0 && stacks == 0 && descriptors == 0;
+  }
+};
+
+std::ptrdiff_t open_descriptors() {
+  return std::ranges::distance(std::filesystem::directory_iterator("/proc/self/fd"));
+}
+
+std::string listen_error(const std::string& where, std::error_code error) {
+  if (error == std::errc::address_in_use) {
+    return fmt::format("address {} is in use (choose another with --listen, or stop the "
+                       "process that holds it)", where);
+  }
+  return fmt::format("cannot listen on {}: {} (choose another address with --listen)", where,
+                     error.message());
+}
+
+void announce(const net::endpoint& where, const scheduler& model) {
+  fmt::print("listening on {} {}\n", where.text(), model.description());
+  std::fflush(stdout);
+}
+
+// Serves until a signal has drained everything. Throws std::system_error when the model cannot
+// start.
+result<void> serve_until_stopped(scheduler& model, const server_options& o,
+                                 std::atomic<std::size_t>& cut) {
+  stop_on_signal stopper(model, o.drain);
+  result<void> served;
+  model.run([&] {
+    served = net::serve(
+        o.where,
+        [&](net::stream peer) {
+          if (http::serve_connection(std::move(peer), o.http) == http::connection_end::cut) ++cut;
+        },
+        [&](net::endpoint bound) { announce(bound, model); });
+  });
+  return served;
+}
+
+int run_server(const server_options& o) {
+  auto stats = stats_file::open(o.stats_file);
+  if (!stats) return complain(stats.error()), exit_failure;
+  auto descriptors_at_start = open_descriptors();
+
+  auto model = make_model(o.model);
+  if (!model) return complain(model.error()), exit_usage;
+  std::atomic<std::size_t> cut{0};
+  if (auto served = serve_until_stopped(**model, o, cut); !served) {
+    return complain(listen_error(o.listen, served.error())), exit_failure;
+  }
+
+  auto workers = (*model)->all_counters();
+  auto requests = handlers::total(workers, counter::requests);
+  auto connections = handlers::total(workers, counter::served);
+  auto json = handlers::stats_json(workers, (*model)->description());
+  leftovers live{(*model)->live_tasks(), (*model)->stacks_in_use()};
+  model->reset();
+  live.descriptors = open_descriptors() - descriptors_at_start;
+  json["live"] = {
+      {"tasks", live.tasks}, {"stacks", live.stacks}, {"descriptors", live.descriptors}};
+
+  fmt::print(stderr, "drained: {} requests on {} connections served, {} cut\n", requests,
+             connections, cut.load());
+  if (auto written = stats->write(json.dump(2) + "\n"); !written) {
+    return complain(written.error()), exit_failure;
+  }
+  if (!live.is_clean()) {
+    complain(fmt::format("left over at exit: {} tasks, {} stacks, {} descriptors (a defect; "
+                         "please report it)", live.tasks, live.stacks, live.descriptors));
+    return exit_failure;
+  }
+  return 0;
+}
+
+}  // namespace
+
+}  // namespace duel
+
+int main(int argc, char** argv) {
+  auto options = duel::parse_command_line(argc, argv);
+  if (!options) return options.error();
+  options->http.routes = duel::handlers::all_routes();
+  try {
+    return duel::run_server(*options);
+  } catch (const std::exception& e) {
+    duel::complain(fmt::format("cannot run: {}", e.what()));
+    return duel::exit_failure;
+  }
+}

@@ -1,0 +1,68 @@
+// Tests how a response's head is written, and the router's table lookup.
+#include "servers/http/response.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <regex>
+
+#include "servers/http/router.hpp"
+
+namespace duel::http {
+namespace {
+
+std::string written(const response_head& head) {
+  char text[max_head];
+  return {text, write_head(text, head)};
+}
+
+TEST(response, has_a_complete_head) {
+  std::regex expected(
+      "HTTP/1.1 200 OK\r\nDate: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d [A-Z][a-z][a-z] \\d{4} "
+      "\\d\\d:\\d\\d:\\d\\d GMT\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n");
+  std::string head = written({.content_type = text_plain, .content_length = 13});
+  EXPECT_TRUE(std::regex_match(head, expected)) << head;
+}
+
+TEST(response, says_what_becomes_of_the_connection) {
+  auto connection = [](persistence after) {
+    std::string head = written({.after = after, .content_type = text_plain});
+    auto at = head.find("Connection: ");
+    return at == std::string::npos ? "" : head.substr(at);
+  };
+  EXPECT_EQ(connection(persistence::implied), "");
+  EXPECT_EQ(connection(persistence::stated), "Connection: keep-alive\r\n\r\n");
+  EXPECT_EQ(connection(persistence::close), "Connection: close\r\n\r\n");
+}
+
+TEST(response, fits_in_the_room_reserved_for_it) {
+  std::string longest(64, 'x');
+  for (int status : {200, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505}) {
+    std::string head = written({.status = status,
+                                .after = persistence::stated,
+                                .content_type = longest,
+                                .content_length = std::numeric_limits<std::uint64_t>::max(),
+                                .allow = longest});
+    EXPECT_LE(head.size(), max_head);
+    auto line = "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason(status)) + "\r\n";
+    EXPECT_TRUE(head.starts_with(line)) << head;
+    EXPECT_NE(head.find("\r\nAllow: " + longest + "\r\n"), std::string::npos);
+  }
+}
+
+TEST(router, finds_exact_paths) {
+  constexpr route table[] = {{"/", methods::get_and_head, false, nullptr},
+                             {"/echo", methods::post, false, nullptr}};
+  EXPECT_EQ(find_route(table, "/"), &table[0]);
+  EXPECT_EQ(find_route(table, "/echo"), &table[1]);
+  for (auto path : {"", "//", "/Echo", "/echo/", "/ech", "echo"}) {
+    EXPECT_EQ(find_route(table, path), nullptr) << path;
+  }
+  EXPECT_TRUE(is_allowed(table[0], method::head));
+  EXPECT_FALSE(is_allowed(table[0], method::post));
+  EXPECT_TRUE(is_allowed(table[1], method::post));
+  EXPECT_FALSE(is_allowed(table[1], method::get));
+}
+
+}  // namespace
+}  // namespace duel::http

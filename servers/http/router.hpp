@@ -1,0 +1,31 @@
+// router.hpp - which function answers a request: a table of plain functions.
+#pragma once
+
+#include <span>
+
+#include "servers/http/response.hpp"
+
+namespace duel::http {
+
+// Runs in the connection's task and may wait. An exception becomes a 500.
+using handler = void (*)(const request&, responder&);
+
+enum class methods : std::uint8_t { get_and_head, post };
+
+struct route {
+  std::string_view path;
+  methods allowed;
+  // Answers to earlier pipelined requests are sent before a handler that may take long.
+  bool may_wait;
+  handler answer;
+};
+
+// The route of that path, or null.
+[[nodiscard]] const route* find_route(std::span<const route> table,
+                                      std::string_view path) noexcept;
+[[nodiscard]] bool is_allowed(const route& at, method m) noexcept;
+
+// Answers 404 or 405.
+void refuse_route(const route* found, responder& reply);
+
+}  // namespace duel::http

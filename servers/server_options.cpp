@@ -1,0 +1,97 @@
+#include "servers/server_options.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+
+namespace duel {
+
+namespace {
+
+constexpr const char* version = "duel-server 1.0";
+constexpr int exit_usage = 2;
+
+// CLI11 shows the returned text behind the flag's name.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  auto check = [=](const std::string& text) -> std::string {
+    std::uint64_t value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool is_number = error == std::errc{} && end == text.data() + text.size();
+    if (is_number && value >= least && value <= most) return "";
+    return fmt::format("'{}' is no whole number from {} to {}", text, least, most);
+  };
+  return {check, fmt::format("{}..{}", least, most)};
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  return text;
+}
+
+}  // namespace
+
+void complain(const std::string& message) {
+  fmt::print(stderr, "duel-server: {}\n", one_line(message));
+}
+
+std::expected<server_options, int> parse_command_line(int argc, char** argv) {
+  server_options o;
+  std::uint64_t header_ms = 10'000, idle_ms = 60'000, write_ms = 30'000, drain_s = 5;
+  std::string keep_alive = "on";
+  constexpr std::uint64_t day_ms = 86'400'000;
+
+  CLI::App app("HTTP/1.1 server: the same handlers under interchangeable execution models.",
+               "duel-server");
+  app.set_version_flag("--version", version);
+  app.option_defaults()->always_capture_default();
+  app.add_option("--model", o.model.model, "serial, threads, stealing or sharded");
+  app.add_option("--driver", o.model.driver, "blocking, epoll or uring (default: the model's)")
+      ->default_str("");
+  app.add_option("--workers", o.model.workers, "workers or shards (default: CPUs allowed)")
+      ->check(whole_number(1, 1024));
+  app.add_option("--listen", o.listen, "address and port; port 0: the kernel chooses");
+  app.add_option("--keep-alive", keep_alive, "off: every answer closes its connection")
+      ->check(CLI::IsMember({"on", "off"}));
+  app.add_option("--stats-file", o.stats_file, "where the final counters go, as JSON");
+  app.add_option("--header-timeout-ms", header_ms, "for a request's head, from its first byte")
+      ->check(whole_number(1, day_ms));
+  app.add_option("--idle-timeout-ms", idle_ms, "for the next request")
+      ->check(whole_number(1, day_ms));
+  app.add_option("--write-timeout-ms", write_ms, "for the client to take each 64 KiB")
+      ->check(whole_number(1, day_ms));
+  app.add_option("--max-header-bytes", o.http.most.head_bytes, "larger heads get 431")
+      ->check(whole_number(64, 1 << 20));
+  app.add_option("--max-body-bytes", o.http.most.body_bytes, "larger bodies get 413")
+      ->check(whole_number(0, 1 << 30));
+  app.add_option("--drain-seconds", drain_s, "patience with requests in flight at SIGTERM")
+      ->check(whole_number(0, 86'400));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    return std::unexpected(app.exit(help_or_version));
+  } catch (const CLI::ParseError& e) {
+    complain(fmt::format("{} (duel-server --help lists the flags)", e.what()));
+    return std::unexpected(exit_usage);
+  }
+
+  auto where = net::endpoint::parse(o.listen);
+  if (!where) {
+    complain(fmt::format("--listen: '{}' is no address (use ADDRESS:PORT, as 127.0.0.1:8080 "
+                         "or [::1]:8080)", o.listen));
+    return std::unexpected(exit_usage);
+  }
+  o.where = *where;
+  o.http.keep_alive = keep_alive == "on";
+  o.http.header_timeout = std::chrono::milliseconds(header_ms);
+  o.http.idle_timeout = std::chrono::milliseconds(idle_ms);
+  o.http.write_timeout = std::chrono::milliseconds(write_ms);
+  o.drain = std::chrono::seconds(drain_s);
+  return o;
+}
+
+}  // namespace duel
