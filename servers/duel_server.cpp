@@ -1,7 +1,7 @@
 // duel_server.cpp - the composition root: flags to a model, the model runs the server.
 //
-// The one file of servers/ that knows models, signals and descriptors. Exit codes: 0 drained,
-// 1 could not run or something was left over, 2 wrong usage.
+// The one file of servers/ that knows models, signals and descriptors. Exit codes: 0
+// drained, 1 could not run or something was left over, 2 wrong usage.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -10,6 +10,7 @@
 
 #include "runtimes/api/net/listener.hpp"
 #include "runtimes/api/signal.hpp"
+#include "runtimes/models.hpp"
 #include "servers/handlers/routes.hpp"
 #include "servers/handlers/stats_json.hpp"
 #include "servers/server_options.hpp"
@@ -36,11 +37,13 @@ std::ptrdiff_t open_descriptors() {
 
 std::string listen_error(const std::string& where, std::error_code error) {
   if (error == std::errc::address_in_use) {
-    return fmt::format("address {} is in use (choose another with --listen, or stop the "
-                       "process that holds it)", where);
+    return fmt::format(
+        "address {} is in use (choose another with --listen, or stop the "
+        "process that holds it)",
+        where);
   }
-  return fmt::format("cannot listen on {}: {} (choose another address with --listen)", where,
-                     error.message());
+  return fmt::format("cannot listen on {}: {} (choose another address with --listen)",
+                     where, error.message());
 }
 
 void announce(const net::endpoint& where, const scheduler& model) {
@@ -48,8 +51,8 @@ void announce(const net::endpoint& where, const scheduler& model) {
   std::fflush(stdout);
 }
 
-// Serves until a signal has drained everything. Throws std::system_error when the model cannot
-// start.
+// Serves until a signal has drained everything. Throws std::system_error when the model
+// cannot start.
 result<void> serve_until_stopped(scheduler& model, const server_options& o,
                                  std::atomic<std::size_t>& cut) {
   stop_on_signal stopper(model, o.drain);
@@ -58,7 +61,9 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
     served = net::serve(
         o.where,
         [&](net::stream peer) {
-          if (http::serve_connection(std::move(peer), o.http) == http::connection_end::cut) ++cut;
+          if (http::serve_connection(std::move(peer), o.http) ==
+              http::connection_end::cut)
+            ++cut;
         },
         [&](net::endpoint bound) { announce(bound, model); });
   });
@@ -70,7 +75,9 @@ int run_server(const server_options& o) {
   if (!stats) return complain(stats.error()), exit_failure;
   auto descriptors_at_start = open_descriptors();
 
-  auto model = make_model(o.model);
+  model_options wanted{.model = o.model, .driver = o.driver};
+  if (o.workers > 0) wanted.workers = o.workers;
+  auto model = make_model(wanted);
   if (!model) return complain(model.error()), exit_usage;
   std::atomic<std::size_t> cut{0};
   if (auto served = serve_until_stopped(**model, o, cut); !served) {
@@ -93,8 +100,10 @@ int run_server(const server_options& o) {
     return complain(written.error()), exit_failure;
   }
   if (!live.is_clean()) {
-    complain(fmt::format("left over at exit: {} tasks, {} stacks, {} descriptors (a defect; "
-                         "please report it)", live.tasks, live.stacks, live.descriptors));
+    complain(
+        fmt::format("left over at exit: {} tasks, {} stacks, {} descriptors (a defect; "
+                    "please report it)",
+                    live.tasks, live.stacks, live.descriptors));
     return exit_failure;
   }
   return 0;

@@ -44,20 +44,23 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   std::string keep_alive = "on";
   constexpr std::uint64_t day_ms = 86'400'000;
 
-  CLI::App app("HTTP/1.1 server: the same handlers under interchangeable execution models.",
-               "duel-server");
+  CLI::App app(
+      "HTTP/1.1 server: the same handlers under interchangeable execution models.",
+      "duel-server");
   app.set_version_flag("--version", version);
   app.option_defaults()->always_capture_default();
-  app.add_option("--model", o.model.model, "serial, threads, stealing or sharded");
-  app.add_option("--driver", o.model.driver, "blocking, epoll or uring (default: the model's)")
+  app.add_option("--model", o.model, "serial, threads, stealing or sharded");
+  app.add_option("--driver", o.driver, "blocking, epoll or uring (default: the model's)")
       ->default_str("");
-  app.add_option("--workers", o.model.workers, "workers or shards (default: CPUs allowed)")
-      ->check(whole_number(1, 1024));
+  app.add_option("--workers", o.workers, "workers or shards (default: CPUs allowed)")
+      ->check(whole_number(1, 1024))
+      ->default_str("");
   app.add_option("--listen", o.listen, "address and port; port 0: the kernel chooses");
   app.add_option("--keep-alive", keep_alive, "off: every answer closes its connection")
       ->check(CLI::IsMember({"on", "off"}));
   app.add_option("--stats-file", o.stats_file, "where the final counters go, as JSON");
-  app.add_option("--header-timeout-ms", header_ms, "for a request's head, from its first byte")
+  app.add_option("--header-timeout-ms", header_ms,
+                 "for a request's head, from its first byte")
       ->check(whole_number(1, day_ms));
   app.add_option("--idle-timeout-ms", idle_ms, "for the next request")
       ->check(whole_number(1, day_ms));
@@ -67,7 +70,8 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
       ->check(whole_number(64, 1 << 20));
   app.add_option("--max-body-bytes", o.http.most.body_bytes, "larger bodies get 413")
       ->check(whole_number(0, 1 << 30));
-  app.add_option("--drain-seconds", drain_s, "patience with requests in flight at SIGTERM")
+  app.add_option("--drain-seconds", drain_s,
+                 "patience with requests in flight at SIGTERM")
       ->check(whole_number(0, 86'400));
 
   try {
@@ -81,8 +85,10 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
 
   auto where = net::endpoint::parse(o.listen);
   if (!where) {
-    complain(fmt::format("--listen: '{}' is no address (use ADDRESS:PORT, as 127.0.0.1:8080 "
-                         "or [::1]:8080)", o.listen));
+    complain(
+        fmt::format("--listen: '{}' is no address (use ADDRESS:PORT, as 127.0.0.1:8080 "
+                    "or [::1]:8080)",
+                    o.listen));
     return std::unexpected(exit_usage);
   }
   o.where = *where;

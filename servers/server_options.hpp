@@ -1,18 +1,19 @@
 // server_options.hpp - duel-server's command line.
 #pragma once
 
+#include <chrono>
 #include <expected>
-#include <optional>
 #include <string>
 
 #include "runtimes/api/net/endpoint.hpp"
-#include "runtimes/models.hpp"
 #include "servers/http/connection.hpp"
 
 namespace duel {
 
 struct server_options {
-  model_options model;
+  std::string model = "stealing";
+  std::string driver;    // empty: the model's default
+  unsigned workers = 0;  // 0: as many as CPUs are allowed
   std::string listen = "127.0.0.1:8080";
   net::endpoint where;  // the same, parsed
   http::options http;
@@ -20,8 +21,10 @@ struct server_options {
   std::string stats_file;  // empty: none
 };
 
-// The options; or, when there is nothing to serve, the exit code, everything being printed.
-[[nodiscard]] std::expected<server_options, int> parse_command_line(int argc, char** argv);
+// The options; or, when there is nothing to serve, the exit code, everything being
+// printed.
+[[nodiscard]] std::expected<server_options, int> parse_command_line(int argc,
+                                                                    char** argv);
 
 // Prints "duel-server: MESSAGE" and a newline to stderr.
 void complain(const std::string& message);

@@ -10,12 +10,15 @@ namespace duel {
 
 namespace {
 
-std::string temporary(const std::string& path) { return path + ".tmp"; }
+std::string temporary(const std::string& path) {
+  return path + ".tmp";
+}
 
 std::unexpected<std::string> trouble(const std::string& path, int error) {
-  return std::unexpected(fmt::format("--stats-file: cannot write {}: {} (name a file in a "
-                                     "directory that exists and can be written)",
-                                     path, std::strerror(error)));
+  return std::unexpected(
+      fmt::format("--stats-file: cannot write {}: {} (name a file in a "
+                  "directory that exists and can be written)",
+                  path, std::strerror(error)));
 }
 
 }  // namespace
@@ -27,8 +30,10 @@ std::expected<stats_file, std::string> stats_file::open(std::string path) {
   std::error_code ignored;
   auto there = std::filesystem::status(file.path_, ignored);
   if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
-    return std::unexpected(fmt::format("--stats-file: {} is no regular file (name one, or a "
-                                       "file that does not exist yet)", file.path_));
+    return std::unexpected(
+        fmt::format("--stats-file: {} is no regular file (name one, or a "
+                    "file that does not exist yet)",
+                    file.path_));
   }
   errno = 0;
   file.out_.open(temporary(file.path_), std::ios::trunc);

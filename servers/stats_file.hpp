@@ -9,8 +9,8 @@ namespace duel {
 
 class stats_file {
  public:
-  // Creates "PATH.tmp", so that an unwritable place is found at start. Empty path: no file,
-  // and write() does nothing. The error says what to do.
+  // Creates "PATH.tmp", so that an unwritable place is found at start. Empty path: no
+  // file, and write() does nothing. The error says what to do.
   [[nodiscard]] static std::expected<stats_file, std::string> open(std::string path);
   stats_file(stats_file&& other) noexcept = default;
   ~stats_file();  // removes what was not written

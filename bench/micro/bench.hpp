@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,15 +22,24 @@
 namespace duel::micro {
 
 struct place {
-  const char* suffix;
-  const char* model;
+  const char* suffix;  // of the benchmark's name
+  const char* model;   // null: outside any scheduler
   unsigned workers;
 };
+inline constexpr place no_model{"", nullptr, 0};
 inline constexpr place stealing_1{"/stealing/1", "stealing", 1};
 inline constexpr place stealing_2{"/stealing/2", "stealing", 2};
 inline constexpr place sharded_1{"/sharded", "sharded", 1};
 inline constexpr place sharded_2{"/sharded/2", "sharded", 2};
-inline const std::vector<place> every_place{stealing_1, stealing_2, sharded_1};
+inline const std::vector<place> every_model{stealing_1, stealing_2, sharded_1};
+
+// One repetition of one benchmark.
+struct trial {
+  benchmark::State& state;
+  std::int64_t& batch;    // items of a pass, found by the first repetition; 0 before
+  std::int64_t argument;  // see add()
+};
+using body_fn = void (*)(trial&);
 
 inline double process_cpu_ns() {
   timespec t;
@@ -52,42 +60,54 @@ void measure_batches(benchmark::State& state, std::int64_t batch, Pass pass) {
   if (done != asked) state.SkipWithError("items were lost: the count of done ones is wrong");
 }
 
-// Times passes of a multiple of `unit` items, as long as it takes to make the clock and the
-// start of a pass negligible. Finding that multiple warms up caches and pools.
+// Times passes of a multiple of `unit` items that takes long enough to make the clock and the
+// start of a pass negligible. Finding it warms up caches and pools. Every repetition uses the
+// first one's: Google Benchmark insists on equal counts.
 template <class Pass>
-void measure(benchmark::State& state, std::int64_t unit, Pass pass) {
+void measure(trial& in, std::int64_t unit, Pass pass) {
   constexpr auto long_enough = std::chrono::milliseconds(100);
-  std::int64_t batch = unit;
-  for (;; batch *= 2) {
+  for (std::int64_t batch = unit; in.batch == 0; batch *= 2) {
     auto start = clock::now();
     benchmark::DoNotOptimize(pass(batch));
-    if (clock::now() - start >= long_enough) break;
+    if (clock::now() - start >= long_enough) in.batch = batch;
   }
-  measure_batches(state, batch, std::move(pass));
+  measure_batches(in.state, in.batch, std::move(pass));
 }
 
-// Runs body(state) as the main task of a fresh model.
-template <class Body>
-void run_at(const place& where, benchmark::State& state, Body body) {
+// Runs the body as the main task of a fresh model.
+inline void run_at(const place& where, trial in, body_fn body) {
+  if (!where.model) return body(in);
   auto made = make_model({.model = where.model, .workers = where.workers});
-  if (!made) return state.SkipWithError(made.error().c_str());
+  if (!made) return in.state.SkipWithError(made.error().c_str());
   try {
-    (*made)->run([&] { body(state); });
+    (*made)->run([&] { body(in); });
   } catch (const std::exception& e) {
-    state.SkipWithError(e.what());
+    in.state.SkipWithError(e.what());
   }
 }
 
-// Registers `name` with each place's suffix, and with each of `arguments` if there are any.
-inline bool add(const std::string& name, const std::vector<place>& places,
-                void (*body)(benchmark::State&), const std::vector<std::int64_t>& arguments = {}) {
+// Registers `name` with each place's suffix.
+inline void add(const std::string& name, const std::vector<place>& places, body_fn body,
+                std::int64_t argument = 0, const std::string& argument_suffix = "") {
   for (const place& where : places) {
-    auto* b = benchmark::RegisterBenchmark(
-        (name + where.suffix).c_str(),
-        [where, body](benchmark::State& state) { run_at(where, state, body); });
-    for (auto argument : arguments) b->Arg(argument);
+    benchmark::RegisterBenchmark(
+        (name + where.suffix + argument_suffix).c_str(),
+        [where, body, argument, batch = std::int64_t{0}](benchmark::State& state) mutable {
+          run_at(where, {state, batch, argument}, body);
+        });
   }
-  return true;
 }
+
+// One a file; main() calls them.
+void add_fiber_switch();
+void add_spawn();
+void add_spawn_million();
+void add_yield();
+void add_ping_pong();
+void add_wake_remote();
+void add_mailbox_hop();
+void add_queue_push_pop();
+void add_queue_steal();
+void add_timer_arm_cancel();
 
 }  // namespace duel::micro

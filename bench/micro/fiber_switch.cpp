@@ -24,12 +24,12 @@ struct visited {
   }
 };
 
-void through_fiber(benchmark::State& state) {
+void through_fiber(trial& in) {
   stack_pool pool;
   stack_cache stacks(pool);
   visited there;
   there.context.prepare(stacks.take(), &visited::run, &there);
-  measure(state, 1000, [&](std::int64_t n) {
+  measure(in, 1000, [&](std::int64_t n) {
     auto before = there.visits;
     for (std::int64_t i = 0; i < n; ++i) there.context.resume();
     return there.visits - before;
@@ -48,13 +48,13 @@ void count_visits(context::transfer_t from) {
   }
 }
 
-void through_jumps(benchmark::State& state) {
+void through_jumps(trial& in) {
   stack_pool pool;
   stack_cache stacks(pool);
   stack on = stacks.take();
   auto there = context::make_fcontext(on.data() + on.size(), on.size(), &count_visits);
   std::int64_t visits = 0;
-  measure(state, 1000, [&](std::int64_t n) {
+  measure(in, 1000, [&](std::int64_t n) {
     auto before = visits;
     for (std::int64_t i = 0; i < n; ++i) there = context::jump_fcontext(there, &visits).fctx;
     return visits - before;
@@ -62,9 +62,11 @@ void through_jumps(benchmark::State& state) {
   stacks.give_back(on);  // the context on it owns nothing
 }
 
-[[maybe_unused]] const bool added =
-    benchmark::RegisterBenchmark("fiber_switch", &through_fiber) &&
-    benchmark::RegisterBenchmark("fiber_switch/raw", &through_jumps);
-
 }  // namespace
+
+void add_fiber_switch() {
+  add("fiber_switch", {no_model}, &through_fiber);
+  add("fiber_switch/raw", {no_model}, &through_jumps);
+}
+
 }  // namespace duel::micro

@@ -23,8 +23,8 @@ struct letter {
   }
 };
 
-void there_and_back(benchmark::State& state) {
-  measure(state, 1, [](std::int64_t n) {
+void there_and_back(trial& in) {
+  measure(in, 1, [](std::int64_t n) {
     letter one{.sender = *current_task()};
     auto& here = *sharded::this_shard;
     for (std::int64_t i = 0; i < n; ++i) {
@@ -35,7 +35,10 @@ void there_and_back(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("mailbox_hop", {sharded_2}, &there_and_back);
-
 }  // namespace
+
+void add_mailbox_hop() {
+  add("mailbox_hop", {sharded_2}, &there_and_back);
+}
+
 }  // namespace duel::micro

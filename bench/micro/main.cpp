@@ -2,10 +2,7 @@
 //
 // Takes Google Benchmark's flags. A pass takes 100 ms by itself (bench.hpp), so the library's
 // own lower bound is set beneath that; --benchmark_min_time on the command line raises it.
-#include <benchmark/benchmark.h>
-
-#include <string>
-#include <vector>
+#include "bench/micro/bench.hpp"
 
 int main(int argc, char** argv) {
   std::string one_pass = "--benchmark_min_time=0.01";
@@ -14,6 +11,18 @@ int main(int argc, char** argv) {
   int count = static_cast<int>(args.size());
   benchmark::Initialize(&count, args.data());
   if (benchmark::ReportUnrecognizedArguments(count, args.data())) return 2;
+
+  using namespace duel::micro;
+  add_fiber_switch();
+  add_spawn();
+  add_spawn_million();
+  add_yield();
+  add_ping_pong();
+  add_wake_remote();
+  add_mailbox_hop();
+  add_queue_push_pop();
+  add_queue_steal();
+  add_timer_arm_cancel();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

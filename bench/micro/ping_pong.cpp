@@ -8,8 +8,8 @@
 namespace duel::micro {
 namespace {
 
-void round_trips(benchmark::State& state) {
-  measure(state, 1, [](std::int64_t n) {
+void round_trips(trial& in) {
+  measure(in, 1, [](std::int64_t n) {
     channel<std::int64_t> there(1), back(1);
     auto echo = spawn([&] {
       while (auto value = there.receive()) {
@@ -27,7 +27,10 @@ void round_trips(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("ping_pong", every_place, &round_trips);
-
 }  // namespace
+
+void add_ping_pong() {
+  add("ping_pong", every_model, &round_trips);
+}
+
 }  // namespace duel::micro

@@ -21,10 +21,10 @@ struct token final : task {
   void drop_result() noexcept override {}
 };
 
-void ring(benchmark::State& state) {
+void ring(trial& in) {
   std::deque<token> tokens(depth);
   stealing::run_queue queue;
-  measure(state, depth, [&](std::int64_t n) {
+  measure(in, depth, [&](std::int64_t n) {
     std::int64_t right = 0;
     for (; n > 0; n -= depth) {
       for (auto& t : tokens) benchmark::DoNotOptimize(queue.push(t).empty());
@@ -34,10 +34,10 @@ void ring(benchmark::State& state) {
   });
 }
 
-void list(benchmark::State& state) {
+void list(trial& in) {
   std::deque<token> tokens(depth);
   sharded::run_queue queue;
-  measure(state, depth, [&](std::int64_t n) {
+  measure(in, depth, [&](std::int64_t n) {
     std::int64_t right = 0;
     for (; n > 0; n -= depth) {
       for (auto& t : tokens) queue.push(t);
@@ -47,8 +47,11 @@ void list(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("queue_push_pop", {stealing_1}, &ring) &&
-                                    add("queue_push_pop", {sharded_1}, &list);
-
 }  // namespace
+
+void add_queue_push_pop() {
+  add("queue_push_pop", {stealing_1}, &ring);
+  add("queue_push_pop", {sharded_1}, &list);
+}
+
 }  // namespace duel::micro

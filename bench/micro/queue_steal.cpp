@@ -26,20 +26,23 @@ struct pair_of_queues {
   }
 };
 
-void steal_half(benchmark::State& state) {
+void steal_half(trial& in) {
   auto queues = std::make_unique<std::array<pair_of_queues, pairs>>();
-  measure_batches(state, pairs * full / 2, [&](std::int64_t) {
-    state.PauseTiming();
+  measure_batches(in.state, pairs * full / 2, [&](std::int64_t) {
+    in.state.PauseTiming();
     for (auto& q : *queues) q.prepare(*current_task());  // a pointer that nobody follows
-    state.ResumeTiming();
+    in.state.ResumeTiming();
     std::int64_t stolen = 0;
     for (auto& q : *queues) stolen += q.victim.steal_into(q.thief).count;
     return stolen;
   });
-  state.counters.erase("cpu_ns");  // would count what is not timed
+  in.state.counters.erase("cpu_ns");  // would count what is not timed
 }
 
-[[maybe_unused]] const bool added = add("queue_steal", {stealing_1}, &steal_half);
-
 }  // namespace
+
+void add_queue_steal() {
+  add("queue_steal", {stealing_1}, &steal_half);
+}
+
 }  // namespace duel::micro

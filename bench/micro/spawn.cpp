@@ -8,19 +8,19 @@
 namespace duel::micro {
 namespace {
 
-void one_at_a_time(benchmark::State& state) {
-  measure(state, 1, [](std::int64_t n) {
+void one_at_a_time(trial& in) {
+  measure(in, 1, [](std::int64_t n) {
     std::int64_t sum = 0;
     for (std::int64_t i = 0; i < n; ++i) sum += spawn([one = n - i > 0] { return one; }).join();
     return sum;
   });
 }
 
-void a_thousand(benchmark::State& state) {
+void a_thousand(trial& in) {
   constexpr std::int64_t together = 1000;
   std::vector<join_handle<std::int64_t>> handles;
   handles.reserve(together);
-  measure(state, together, [&](std::int64_t n) {
+  measure(in, together, [&](std::int64_t n) {
     std::int64_t sum = 0;
     for (; n > 0; n -= together) {
       for (std::int64_t i = 0; i < together; ++i) {
@@ -35,8 +35,11 @@ void a_thousand(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("spawn_join", every_place, &one_at_a_time) &&
-                                    add("spawn_join_1000", every_place, &a_thousand);
-
 }  // namespace
+
+void add_spawn() {
+  add("spawn_join", every_model, &one_at_a_time);
+  add("spawn_join_1000", every_model, &a_thousand);
+}
+
 }  // namespace duel::micro

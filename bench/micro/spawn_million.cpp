@@ -43,14 +43,14 @@ class memory_peak {
   double before_;
 };
 
-void report(benchmark::State& state, double peak) {
-  state.counters["peak_MiB"] = peak;
-  state.counters["bytes_per_task"] = peak * 1024 * 1024 / million;
+void report(benchmark::State& results, double peak) {
+  results.counters["peak_MiB"] = peak;
+  results.counters["bytes_per_task"] = peak * 1024 * 1024 / million;
 }
 
-void spawn_and_join(benchmark::State& state) {
+void spawn_and_join(trial& in) {
   memory_peak peak;
-  measure_batches(state, million, [](std::int64_t n) {
+  measure_batches(in.state, million, [](std::int64_t n) {
     std::vector<join_handle<int>> handles;
     handles.reserve(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) handles.push_back(spawn([] { return 1; }));
@@ -58,7 +58,7 @@ void spawn_and_join(benchmark::State& state) {
     for (auto& h : handles) sum += h.join();
     return sum;
   });
-  report(state, peak.value());
+  report(in.state, peak.value());
 }
 
 // Tasks that wait until all of them do.
@@ -86,12 +86,12 @@ class crowd {
   std::atomic<bool> released_{false};
 };
 
-void all_waiting(benchmark::State& state) {
+void all_waiting(trial& in) {
   if (mebibytes("/proc/meminfo", "MemAvailable") < 8 * 1024) {
-    return state.SkipWithError("a million waiting tasks need 8 GiB of available memory");
+    return in.state.SkipWithError("a million waiting tasks need 8 GiB of available memory");
   }
   memory_peak peak;
-  measure_batches(state, million, [](std::int64_t n) {
+  measure_batches(in.state, million, [](std::int64_t n) {
     crowd all(n);
     std::vector<join_handle<int>> handles;
     handles.reserve(static_cast<std::size_t>(n));
@@ -104,13 +104,15 @@ void all_waiting(benchmark::State& state) {
     for (auto& h : handles) sum += h.join();
     return sum;
   });
-  report(state, peak.value());
+  report(in.state, peak.value());
 }
 
-// One thread only for the waiting ones: two would race for memory, not for tasks.
-[[maybe_unused]] const bool added =
-    add("spawn_million", every_place, &spawn_and_join) &&
-    add("spawn_million_waiting", {stealing_1, sharded_1}, &all_waiting);
-
 }  // namespace
+
+void add_spawn_million() {
+  add("spawn_million", every_model, &spawn_and_join);
+  // Not with two workers: they would race for memory, not for tasks.
+  add("spawn_million_waiting", {stealing_1, sharded_1}, &all_waiting);
+}
+
 }  // namespace duel::micro

@@ -18,11 +18,11 @@ struct silent_timer : timer {
   silent_timer() noexcept : timer([](timer&, time_point) noexcept { return never; }) {}
 };
 
-void arm_and_cancel(benchmark::State& state, timer_service& service) {
-  std::deque<silent_timer> others(static_cast<std::size_t>(state.range(0)));
+void arm_and_cancel(trial& in, timer_service& service) {
+  std::deque<silent_timer> others(static_cast<std::size_t>(in.argument));
   auto soon = clock::now() + seconds(30), later = clock::now() + seconds(60);
   for (auto& t : others) service.arm(t, later += milliseconds(7));
-  measure(state, 1000, [&](std::int64_t n) {
+  measure(in, 1000, [&](std::int64_t n) {
     silent_timer mine;
     std::int64_t filed = 0;
     for (std::int64_t i = 0; i < n; ++i) {
@@ -36,16 +36,20 @@ void arm_and_cancel(benchmark::State& state, timer_service& service) {
   for (auto& t : others) service.disarm(t);
 }
 
-void in_stealing(benchmark::State& state) {
+void in_stealing(trial& in) {
   auto& owner = static_cast<stealing::scheduler&>(current_task()->owner);
-  arm_and_cancel(state, owner.clock_work());
+  arm_and_cancel(in, owner.clock_work());
 }
-void in_sharded(benchmark::State& state) { arm_and_cancel(state, *sharded::this_shard); }
-
-const std::vector<std::int64_t> pending{0, 100'000};
-[[maybe_unused]] const bool added =
-    add("timer_arm_cancel", {stealing_1, stealing_2}, &in_stealing, pending) &&
-    add("timer_arm_cancel", {sharded_1}, &in_sharded, pending);
+void in_sharded(trial& in) { arm_and_cancel(in, *sharded::this_shard); }
 
 }  // namespace
+
+void add_timer_arm_cancel() {
+  for (std::int64_t others : {0, 100'000}) {
+    auto suffix = "/" + std::to_string(others);
+    add("timer_arm_cancel", {stealing_1, stealing_2}, &in_stealing, others, suffix);
+    add("timer_arm_cancel", {sharded_1}, &in_sharded, others, suffix);
+  }
+}
+
 }  // namespace duel::micro

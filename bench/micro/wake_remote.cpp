@@ -45,8 +45,8 @@ struct meeting {
   }
 };
 
-void wake_from_outside(benchmark::State& state) {
-  measure(state, 1, [](std::int64_t n) {
+void wake_from_outside(trial& in) {
+  measure(in, 1, [](std::int64_t n) {
     meeting m{.workers = all_counters()};
     std::thread foreign([&] { m.call(n); });
     m.answer(n);
@@ -55,7 +55,10 @@ void wake_from_outside(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("wake_remote", every_place, &wake_from_outside);
-
 }  // namespace
+
+void add_wake_remote() {
+  add("wake_remote", every_model, &wake_from_outside);
+}
+
 }  // namespace duel::micro

@@ -5,9 +5,9 @@
 namespace duel::micro {
 namespace {
 
-void hundred_tasks(benchmark::State& state) {
+void hundred_tasks(trial& in) {
   constexpr std::int64_t tasks = 100;
-  measure(state, tasks, [](std::int64_t n) {
+  measure(in, tasks, [](std::int64_t n) {
     auto body = [turns = n / tasks] {
       std::int64_t done = 0;
       for (; done < turns; ++done) yield();
@@ -21,7 +21,10 @@ void hundred_tasks(benchmark::State& state) {
   });
 }
 
-[[maybe_unused]] const bool added = add("yield_100", every_place, &hundred_tasks);
-
 }  // namespace
+
+void add_yield() {
+  add("yield_100", every_model, &hundred_tasks);
+}
+
 }  // namespace duel::micro

@@ -60,6 +60,32 @@ TEST_P(every_model, a_dropped_handle_detaches_and_the_run_waits) {
   EXPECT_EQ(witness.use_count(), 1) << "results nobody asked for are destroyed";
 }
 
+// A result may own a connection, and closing one may wait.
+TEST_P(concurrent_model, a_result_that_nobody_joins_may_wait_when_it_is_dropped) {
+  struct slow_to_drop {
+    std::atomic<int>* dropped;
+    explicit slow_to_drop(std::atomic<int>* d) : dropped(d) {}
+    slow_to_drop(slow_to_drop&& other) noexcept
+        : dropped(std::exchange(other.dropped, nullptr)) {}
+    ~slow_to_drop() {
+      if (!dropped) return;
+      (void)sleep_for(1ms);
+      ++*dropped;
+    }
+  };
+  std::atomic<int> dropped{0};
+  run([&] {
+    for (int i = 0; i < 40; ++i) {
+      auto handle = spawn([&] {
+        (void)sleep_for(1ms);
+        return slow_to_drop(&dropped);
+      });
+      if (i % 2) (void)sleep_for(2ms);  // some finish before their handle goes, some after
+    }
+  });
+  EXPECT_EQ(dropped.load(), 40);
+}
+
 TEST_P(every_model, spawns_nest) {
   std::atomic<int> leaves{0};
   struct tree {

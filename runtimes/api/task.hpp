@@ -1,6 +1,8 @@
 // task.hpp - for programs: spawn, join, yield, cancellation. Usable inside any task.
 #pragma once
 
+#include <memory>
+
 #include "runtimes/core/join_handle.hpp"
 
 namespace duel {
@@ -18,9 +20,11 @@ inline void yield() {
 template <class Body>
 void spawn_at(unsigned home, Body&& body) {
   scheduler& owner = current_task()->owner;
-  auto* t = new detail::task_of<std::decay_t<Body>>(owner, std::forward<Body>(body));
+  using callable = std::decay_t<Body>;
+  auto t = std::make_unique<detail::task_of<callable>>(owner, std::forward<Body>(body));
   detach_before_start(*t);
   owner.spawn_at(home, *t);
+  (void)t.release();  // it owns itself now
 }
 
 }  // namespace duel

@@ -92,7 +92,8 @@ void blocking_scheduler::run_linked(task& t) noexcept {
   set_current_task(&t);
   t.run_body();
   unlink(t);
-  complete_task(t);  // still the current task: a dropped result may close a socket
+  complete_task(t);
+  release(t);
   set_current_task(below);
 }
 

@@ -74,10 +74,6 @@ class task_of final : public result_task<std::invoke_result_t<F&>> {
 
 }  // namespace detail
 
-// The completing thread's part, after run_body() and the switch out: publishes the result,
-// wakes the joiner, drops what nobody will ask for, and gives up the life reference.
-void complete_task(task& t) noexcept;
-
 // What join() and detach() do, whatever the result's type.
 void await_completion(task& t);
 void leave_result(task& t) noexcept;

@@ -13,25 +13,32 @@ namespace duel {
 inline constexpr std::uint16_t operations_per_step = 128;
 
 enum class step_end {
-  finished,  // the caller completes the task (complete_task) and forgets it
+  finished,  // complete: the caller gives the life reference back
   queued,    // it yielded or was woken meanwhile: the caller puts it at the back of its queue
   waiting,   // it may already run elsewhere: the caller forgets it
 };
 
+inline void body_of_task(void* self) noexcept {
+  auto& t = *static_cast<task*>(self);
+  t.run_body();
+  complete_task(t);
+}
+
 // Requires a task that is owed a run. Out of stacks, the task fails with that error instead.
 [[nodiscard]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
   t.state.to_running();
+  t.budget = operations_per_step;
+  set_current_task(&t);
   if (!t.context.is_prepared()) {
     try {
-      t.context.prepare(stacks.take(), [](void* self) noexcept {
-        static_cast<task*>(self)->run_body(); }, &t);
+      t.context.prepare(stacks.take(), &body_of_task, &t);
     } catch (...) {
       t.fail(std::current_exception());
+      complete_task(t);
+      set_current_task(nullptr);
       return step_end::finished;
     }
   }
-  t.budget = operations_per_step;
-  set_current_task(&t);
   bool finished = t.context.resume();
   set_current_task(nullptr);
   if (finished) {

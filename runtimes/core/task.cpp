@@ -35,14 +35,14 @@ void waker::reset() noexcept {
 }
 
 void complete_task(task& t) noexcept {
-  completion owed = t.state.to_complete();
-  if (!owed.join_interest) {
+  completion end = t.state.to_complete(/*has_result=*/true);
+  if (!end.done) {
     t.drop_result();
-  } else if (owed.join_waker) {
-    t.join_cell.wake_by_ref();
-    if (t.state.unset_join_waker_after_complete()) t.join_cell.reset();
+    end = t.state.to_complete(/*has_result=*/false);
   }
-  t.owner.release(t);
+  if (!end.join_waker) return;
+  t.join_cell.wake_by_ref();
+  if (t.state.unset_join_waker_after_complete()) t.join_cell.reset();
 }
 
 void await_completion(task& t) {

@@ -65,6 +65,11 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   std::atomic<int> blocked_fd{-1};
 };
 
+// The end of a running task, on its own stack, after run_body() or fail(): drops a result that
+// nobody will join, else publishes it and wakes the joiner. The scheduler then gives the life
+// reference back.
+void complete_task(task& t) noexcept;
+
 // The task that runs on this thread, or null outside any. Not inlined: a fiber may continue
 // on another thread, where an address computed before would be the old thread's.
 [[nodiscard, gnu::noinline]] task* current_task() noexcept;

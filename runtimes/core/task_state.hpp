@@ -34,7 +34,10 @@ namespace duel {
 enum class idle_action { none, enqueue };          // to_idle: was a wake waiting?
 enum class wake_action { none, enqueue };          // wake, cancel: must the caller schedule?
 enum class drop_action { none, free_task };        // was it the last reference?
-struct completion { bool join_interest, join_waker; };  // what the finished task owes its joiner
+struct completion {
+  bool done;        // false: nobody will join, so the result must be dropped first
+  bool join_waker;  // a joiner waits
+};
 struct detachment { bool drop_result, drop_waker; };    // what a leaving join_handle must destroy
 
 template <class Atomic = std::atomic<std::uint64_t>>
@@ -70,10 +73,15 @@ class basic_task_state {
   }
 
   // (S2) release: publishes the result to is_complete() and to set_join_waker()'s failure.
-  [[nodiscard]] completion to_complete() noexcept {
-    auto seen = update([](auto w) { return w ^ (running | complete); });
+  // A result that nobody will join is dropped before: dropping it may wait, and so belongs
+  // to a task that still runs. Refused until then; join_interest never comes back.
+  [[nodiscard]] completion to_complete(bool has_result) noexcept {
+    auto next = [=](auto w) {
+      return has_result && !(w & join_interest) ? w : w ^ (running | complete);
+    };
+    auto seen = update(next);
     DUEL_ASSERT((seen & (running | complete)) == running);
-    return {(seen & join_interest) != 0, (seen & join_waker) != 0};
+    return {next(seen) != seen, (seen & join_waker) != 0};
   }
 
   // Writes even when nothing changes: the write is what makes the waker's earlier stores

@@ -47,10 +47,16 @@ const std::vector<row> table{
     {"to_queued", while_running, [](ts& s) { s.to_queued(); return 0; },
      [](std::uint64_t w) { return (w & ~ts::running) | ts::notified; },
      [](std::uint64_t) { return 0; }},
-    {"to_complete", while_running,
-     [](ts& s) { auto c = s.to_complete(); return c.join_interest + 2 * c.join_waker; },
-     [](std::uint64_t w) { return (w & ~ts::running) | ts::complete; },
+    {"to_complete with a result", while_running,
+     [](ts& s) { auto c = s.to_complete(true); return c.done + 2 * c.join_waker; },
+     [](std::uint64_t w) {
+       return has(w, ts::join_interest) ? (w & ~ts::running) | ts::complete : w;
+     },
      [](std::uint64_t w) { return has(w, ts::join_interest) + 2 * has(w, ts::join_waker); }},
+    {"to_complete without a result", while_running,
+     [](ts& s) { auto c = s.to_complete(false); return c.done + 2 * c.join_waker; },
+     [](std::uint64_t w) { return (w & ~ts::running) | ts::complete; },
+     [](std::uint64_t w) { return 1 + 2 * has(w, ts::join_waker); }},
     {"wake", any, [](ts& s) { return int(s.wake() == wake_action::enqueue); },
      [](std::uint64_t w) { return has(w, ts::complete) ? w : w | ts::notified; }, busy},
     {"cancel", any, [](ts& s) { return int(s.cancel() == wake_action::enqueue); },
@@ -125,8 +131,8 @@ TEST(task_state, the_life_of_a_joined_task_frees_it_once) {
   ts state(false);
   state.to_running();
   ASSERT_TRUE(state.set_join_waker());
-  auto owed = state.to_complete();
-  EXPECT_TRUE(owed.join_interest);
+  auto owed = state.to_complete(true);
+  EXPECT_TRUE(owed.done);
   EXPECT_TRUE(owed.join_waker);
   auto left = state.drop_join_interest();
   EXPECT_TRUE(left.drop_result);

@@ -1,8 +1,10 @@
-// mail.cpp - how a shard sends, receives, and is rung awake. The rings are in mailbox.hpp.
+// mail.cpp - how a shard sends, receives, and is rung awake. The rings are in
+// mailbox.hpp.
 //
-// A message goes into the ring of its pair of shards; if that is full, or older messages wait,
-// into the sender's outbox, which is tried again every turn. So a sender never blocks, and
-// messages of one pair arrive in order. Threads that are no shard share a locked inbox.
+// A message goes into the ring of its pair of shards; if that is full, or older messages
+// wait, into the sender's outbox, which is tried again every turn. So a sender never
+// blocks, and messages of one pair arrive in order. Threads that are no shard share a
+// locked inbox.
 #include "runtimes/sharded/shard.hpp"
 
 namespace duel::sharded {
@@ -57,7 +59,8 @@ void shard::notify() noexcept {
   if (parking_.notify()) driver_->interrupt();
 }
 
-// The lock is held until the doorbell has been rung, so the driver is not destroyed meanwhile.
+// The lock is held until the doorbell has been rung, so the driver is not destroyed
+// meanwhile.
 void shard::post_from_outside(message m) noexcept {
   std::lock_guard lock(inbox_mutex_);
   inbox_.push_back(m);

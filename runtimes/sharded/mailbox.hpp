@@ -1,13 +1,14 @@
-// mailbox.hpp - messages from one shard to another: a bounded ring with one producer and one
-// consumer.
+// mailbox.hpp - messages from one shard to another: a bounded ring with one producer and
+// one consumer.
 //
 //        head                 tail            slot = index modulo the capacity
 //          v                    v
 //   ... |     |  m  |  m  |  m  |     | ...   [head, tail): pushed and not yet handled
 //
-// There is one for every ordered pair of shards. push: the sender. drain: the receiver. The
-// head moves after a message has been handled, so the sender can tell that nothing it sent is
-// under way any more; the end of a run rests on that (DESIGN.md). Next: parking.hpp.
+// There is one for every ordered pair of shards. push: the sender. drain: the receiver.
+// The head moves after a message has been handled, so the sender can tell that nothing it
+// sent is under way any more; the end of a run rests on that (DESIGN.md). Next:
+// parking.hpp.
 #pragma once
 
 #include <array>
@@ -35,7 +36,8 @@ class basic_mailbox {
   [[nodiscard]] bool push(message m) noexcept {
     auto tail = tail_.load(std::memory_order_relaxed);  // owner only
     if (tail - head_seen_ == Capacity) {
-      head_seen_ = head_.load(std::memory_order_acquire);  // (M3) the slots below are free
+      head_seen_ =
+          head_.load(std::memory_order_acquire);  // (M3) the slots below are free
       if (tail - head_seen_ == Capacity) return false;
     }
     slots_[tail % Capacity] = m;
@@ -45,14 +47,14 @@ class basic_mailbox {
 
   // Sender: true once everything pushed has been handled, with all that its handling did.
   [[nodiscard]] bool all_handled() const noexcept {
-    return head_.load(std::memory_order_acquire) ==         // (M3) pairs with drain()
-           tail_.load(std::memory_order_relaxed);           // owner only
+    return head_.load(std::memory_order_acquire) ==  // (M3) pairs with drain()
+           tail_.load(std::memory_order_relaxed);    // owner only
   }
 
   // Handles what is there now. Returns how many messages.
   template <class Handle>
   std::uint32_t drain(Handle handle) noexcept {
-    auto tail = tail_.load(std::memory_order_acquire);  // (M1) pairs with push()
+    auto tail = tail_.load(std::memory_order_acquire);   // (M1) pairs with push()
     auto first = head_.load(std::memory_order_relaxed);  // owner only
     for (auto head = first; head != tail;) {
       handle(slots_[head % Capacity]);

@@ -9,8 +9,12 @@
 namespace duel::sharded {
 namespace {
 
-message number(std::uintptr_t n) { return {nullptr, reinterpret_cast<void*>(n)}; }
-std::uintptr_t number(message m) { return reinterpret_cast<std::uintptr_t>(m.what); }
+message number(std::uintptr_t n) {
+  return {nullptr, reinterpret_cast<void*>(n)};
+}
+std::uintptr_t number(message m) {
+  return reinterpret_cast<std::uintptr_t>(m.what);
+}
 
 TEST(mailbox, keeps_order_and_refuses_when_full) {
   basic_mailbox<std::atomic, 4> box;
@@ -36,7 +40,8 @@ TEST(mailbox, is_not_all_handled_while_the_last_message_is_in_hand) {
 TEST(mailbox, passes_everything_between_two_threads) {
   constexpr std::uintptr_t many = 200'000;
   auto box = std::make_unique<basic_mailbox<std::atomic, 16>>();
-  auto memory = std::make_unique<std::uintptr_t[]>(many);  // plain: the ring must order it
+  auto memory =
+      std::make_unique<std::uintptr_t[]>(many);  // plain: the ring must order it
   std::thread sender([&] {
     for (std::uintptr_t i = 0; i < many; ++i) {
       memory[i] = i * 3;

@@ -3,11 +3,11 @@
 //   idle      the owner sleeps in its driver, or is about to
 //   notified  mail may have arrived since the owner last looked
 //
-// The owner calls take_notice, begin_sleep and end_sleep; whoever has put mail where the owner
-// finds it calls notify. No wake-up is lost because both sides change the same word, whose
-// changes have one order: a notify() that comes before begin_sleep() makes it fail, one that
-// comes after sees `idle` and rings. It rings once a sleep: the second one sees `notified`.
-// (compio's latch: AWAKE, IDLE, NOTIFIED.)
+// The owner calls take_notice, begin_sleep and end_sleep; whoever has put mail where the
+// owner finds it calls notify. No wake-up is lost because both sides change the same
+// word, whose changes have one order: a notify() that comes before begin_sleep() makes it
+// fail, one that comes after sees `idle` and rings. It rings once a sleep: the second one
+// sees `notified`. (compio's latch: AWAKE, IDLE, NOTIFIED.)
 #pragma once
 
 #include <atomic>

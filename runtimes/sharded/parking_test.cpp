@@ -51,7 +51,8 @@ TEST(parking, loses_no_wake_up_between_two_threads) {
   int seen = 0;
   std::uint32_t heard = 0;
   while (seen < many) {
-    if (p.take_notice()) seen = mail.load(std::memory_order_relaxed);  // relaxed: as above
+    if (p.take_notice())
+      seen = mail.load(std::memory_order_relaxed);  // relaxed: as above
     if (seen == many || !p.begin_sleep()) continue;
     while (doorbell.load() == heard) futex_wait(doorbell, heard);
     heard = doorbell.load();

@@ -1,7 +1,8 @@
 // run_queue.hpp - a shard's runnable tasks, first in first out, linked through the tasks.
 //
-// Owner thread only: no capacity, no allocation, no atomics. Invariant: a task is in it exactly
-// while its state word says NOTIFIED and not RUNNING. Compare stealing/run_queue.hpp.
+// Owner thread only: no capacity, no allocation, no atomics. Invariant: a task is in it
+// exactly while its state word says NOTIFIED and not RUNNING. Compare
+// stealing/run_queue.hpp.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// scheduler.cpp - what programs see of the shards: the scheduler interface, and a run's start
-// and end. Every touch of a task's state word happens on the thread of the task's shard.
+// scheduler.cpp - what programs see of the shards: the scheduler interface, and a run's
+// start and end. Every touch of a task's state word happens on the thread of the task's
+// shard.
 #include "runtimes/sharded/scheduler.hpp"
 
 #include <fmt/format.h>
@@ -23,7 +24,9 @@ namespace {
 constexpr unsigned most_shards = 256;
 
 // What shards ask of each other's tasks.
-void deliver_new(shard& here, void* what) noexcept { here.admit(*static_cast<task*>(what)); }
+void deliver_new(shard& here, void* what) noexcept {
+  here.admit(*static_cast<task*>(what));
+}
 void deliver_wake(shard& here, void* what) noexcept {
   auto& t = *static_cast<task*>(what);
   here.wake(t);
@@ -37,7 +40,9 @@ void deliver_cancel(shard& here, void* what) noexcept {
 void deliver_release(shard& here, void* what) noexcept {
   here.release(*static_cast<task*>(what));
 }
-void deliver_stop(shard& here, void*) noexcept { here.wake_all(); }
+void deliver_stop(shard& here, void*) noexcept {
+  here.wake_all();
+}
 
 // The calling thread on one CPU for as long as this lives.
 class pinned_thread {
@@ -106,21 +111,24 @@ class scheduler final : public duel::scheduler {
     if (is_here(t)) return this_shard->release(t);
     send(*cluster_.shards[t.home], {&deliver_release, &t});
   }
-  void suspend(task& self, suspend_reason why, publication publish, time_point deadline) override;
+  void suspend(task& self, suspend_reason why, publication publish,
+               time_point deadline) override;
   void yield(task& self) override { switch_out_to_yield(self); }
 
   [[nodiscard]] unsigned homes() const noexcept override { return options_.shards; }
   [[nodiscard]] driver& io() noexcept override { return this_shard->driver(); }
-  [[nodiscard]] counters& local_counters() noexcept override { return this_shard->counts(); }
+  [[nodiscard]] counters& local_counters() noexcept override {
+    return this_shard->counts();
+  }
   [[nodiscard]] std::vector<const counters*> all_counters() const override {
     std::vector<const counters*> all;
     for (const auto& s : cluster_.shards) all.push_back(&std::as_const(*s).counts());
     return all;
   }
   [[nodiscard]] std::string description() const override {
-    return fmt::format("model=sharded driver={} workers={}{}{} pin={}", options_.driver, homes(),
-                       options_.driver_settings.empty() ? "" : " ", options_.driver_settings,
-                       options_.pin ? "on" : "off");
+    return fmt::format("model=sharded driver={} workers={}{}{} pin={}", options_.driver,
+                       homes(), options_.driver_settings.empty() ? "" : " ",
+                       options_.driver_settings, options_.pin ? "on" : "off");
   }
   [[nodiscard]] std::size_t live_tasks() const noexcept override {
     std::size_t sum = 0;
@@ -261,8 +269,8 @@ void scheduler::run_shard(unsigned index, start& together, std::unique_ptr<task>
   this_shard = nullptr;
 }
 
-// Handles the mail that is left when the shards' threads have ended: releases, wakes and stops
-// from threads that are no shard. It runs no task.
+// Handles the mail that is left when the shards' threads have ended: releases, wakes and
+// stops from threads that are no shard. It runs no task.
 void scheduler::sweep() noexcept {
   std::lock_guard lock(sweep_mutex_);
   shard* before = this_shard;
@@ -278,11 +286,12 @@ void scheduler::sweep() noexcept {
 
 }  // namespace
 
-std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(options chosen) {
+std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
+    options chosen) {
   if (chosen.shards < 1) return std::unexpected("--workers must be at least 1");
   if (chosen.shards > most_shards) {
-    return std::unexpected(
-        fmt::format("model sharded takes at most {} shards (lower --workers)", most_shards));
+    return std::unexpected(fmt::format(
+        "model sharded takes at most {} shards (lower --workers)", most_shards));
   }
   return std::make_unique<scheduler>(std::move(chosen));
 }

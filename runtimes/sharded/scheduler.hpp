@@ -1,8 +1,8 @@
-// scheduler.hpp - the sharded model: a pinned thread for each shard, and a task never leaves
-// the shard where it was spawned.
+// scheduler.hpp - the sharded model: a pinned thread for each shard, and a task never
+// leaves the shard where it was spawned.
 //
-// Reading order: shard.cpp (the loop), mailbox.hpp, parking.hpp, scheduler.cpp. DESIGN.md has
-// the pairs of atomics and the argument why run() ends exactly when nothing is left.
+// Reading order: shard.cpp (the loop), mailbox.hpp, parking.hpp, scheduler.cpp. DESIGN.md
+// has the pairs of atomics and the argument why run() ends exactly when nothing is left.
 #pragma once
 
 #include <expected>
@@ -16,21 +16,22 @@
 
 namespace duel::sharded {
 
-// Makes one shard's driver, on that shard's own thread; several threads call it at once. The
-// timer service is the shard's and outlives the driver.
+// Makes one shard's driver, on that shard's own thread; several threads call it at once.
+// The timer service is the shard's and outlives the driver.
 using driver_factory =
     std::function<result<std::unique_ptr<polled_driver>>(timer_service& deadlines)>;
 
 struct options {
   unsigned shards = 1;
-  bool pin = true;                // shard i on the i-th CPU this process may use, modulo
-  std::string driver;             // its name, for description()
-  std::string driver_settings;    // "ring=defer-taskrun ...", for description(); may be empty
+  bool pin = true;     // shard i on the i-th CPU this process may use, modulo
+  std::string driver;  // its name, for description()
+  std::string
+      driver_settings;  // "ring=defer-taskrun ...", for description(); may be empty
   driver_factory make_driver;
 };
 
-// The error is one line for the user: what is wrong and how to fix it. A driver that a shard
-// cannot have after all makes run() throw std::system_error before `main` starts.
+// The error is one line for the user: what is wrong and how to fix it. A driver that a
+// shard cannot have after all makes run() throw std::system_error before `main` starts.
 [[nodiscard]] std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
     options chosen);
 

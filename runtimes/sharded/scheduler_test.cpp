@@ -1,4 +1,5 @@
-// scheduler_test.cpp - tasks on shards: spawn, join, yield, time, other shards, and the end.
+// scheduler_test.cpp - tasks on shards: spawn, join, yield, time, other shards, and the
+// end.
 #include "runtimes/sharded/scheduler.hpp"
 
 #include <sched.h>
@@ -29,7 +30,10 @@ INSTANTIATE_TEST_SUITE_P(, on_shards, testing::Values(1u, 2u, 4u),
 TEST_P(on_shards, joins_values_and_exceptions) {
   run([] {
     auto seven = spawn([] { return 7; });
-    auto text = spawn([] { yield(); return std::string("eleven"); });
+    auto text = spawn([] {
+      yield();
+      return std::string("eleven");
+    });
     auto bad = spawn([]() -> int { throw std::runtime_error("no"); });
     EXPECT_EQ(seven.join() + static_cast<int>(text.join().size()), 13);
     EXPECT_THROW(bad.join(), std::runtime_error);
@@ -47,7 +51,12 @@ TEST_P(on_shards, runs_many_tasks_each_once) {
   run([] {
     int runs = 0;
     std::vector<join_handle<void>> all;
-    for (int i = 0; i < 5'000; ++i) all.push_back(spawn([&] { ++runs; yield(); ++runs; }));
+    for (int i = 0; i < 5'000; ++i)
+      all.push_back(spawn([&] {
+        ++runs;
+        yield();
+        ++runs;
+      }));
     for (auto& h : all) h.join();
     EXPECT_EQ(runs, 10'000);
   });
@@ -56,8 +65,18 @@ TEST_P(on_shards, runs_many_tasks_each_once) {
 TEST_P(on_shards, yields_in_turn) {
   run([] {
     std::string order;
-    auto a = spawn([&] { for (int i = 0; i < 3; ++i) { order += 'a'; yield(); } });
-    auto b = spawn([&] { for (int i = 0; i < 3; ++i) { order += 'b'; yield(); } });
+    auto a = spawn([&] {
+      for (int i = 0; i < 3; ++i) {
+        order += 'a';
+        yield();
+      }
+    });
+    auto b = spawn([&] {
+      for (int i = 0; i < 3; ++i) {
+        order += 'b';
+        yield();
+      }
+    });
     a.join();
     b.join();
     EXPECT_EQ(order, "ababab");
@@ -84,7 +103,9 @@ TEST_P(on_shards, sleeps_in_order_and_never_short) {
 TEST_P(on_shards, fires_a_timer_beside_a_task_that_yields_in_a_loop) {
   run([] {
     bool done = false;
-    auto busy = spawn([&] { while (!done) yield(); });
+    auto busy = spawn([&] {
+      while (!done) yield();
+    });
     EXPECT_TRUE(sleep_for(20ms));
     done = true;
     busy.join();
@@ -206,7 +227,8 @@ TEST_P(on_shards, stop_ends_sleepers_and_listeners_on_every_shard) {
   run([&] {
     spawn([&] {
       auto where = net::endpoint::parse("127.0.0.1:0");
-      EXPECT_TRUE(net::serve(*where, [](net::stream) {}, [](net::endpoint) {}));
+      EXPECT_TRUE(net::serve(
+          *where, [](net::stream) {}, [](net::endpoint) {}));
       ++ended;
     }).detach();
     for (unsigned home = 0; home < shards(); ++home) {
@@ -244,7 +266,9 @@ TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   auto chosen = uring::supported({});
   ASSERT_TRUE(chosen) << chosen.error();
   auto model = make_scheduler(
-      {.shards = 2, .driver = "uring", .driver_settings = uring::describe(*chosen),
+      {.shards = 2,
+       .driver = "uring",
+       .driver_settings = uring::describe(*chosen),
        .make_driver = [&](timer_service& t) { return uring::make_driver(t, *chosen); }});
   ASSERT_TRUE(model);
   std::atomic<int> pinned{0};
@@ -260,16 +284,17 @@ TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   EXPECT_EQ(pinned, 2);
   ASSERT_EQ(::sched_getaffinity(0, sizeof after, &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
-  EXPECT_TRUE((*model)->description().starts_with("model=sharded driver=uring workers=2 ring="));
+  EXPECT_TRUE(
+      (*model)->description().starts_with("model=sharded driver=uring workers=2 ring="));
 }
 
 TEST(sharded, says_why_it_cannot_start) {
   EXPECT_FALSE(make_scheduler({.shards = 0}));
   EXPECT_FALSE(make_scheduler({.shards = 257}));
-  auto model = make_scheduler({.shards = 3, .pin = false, .driver = "none",
-                               .make_driver = [](timer_service&) {
-                                 return result<std::unique_ptr<polled_driver>>(failure(EMFILE));
-                               }});
+  auto model = make_scheduler(
+      {.shards = 3, .pin = false, .driver = "none", .make_driver = [](timer_service&) {
+         return result<std::unique_ptr<polled_driver>>(failure(EMFILE));
+       }});
   ASSERT_TRUE(model);
   EXPECT_THROW((*model)->run([] { FAIL(); }), std::system_error);
 }

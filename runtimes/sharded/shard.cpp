@@ -1,3 +1,7 @@
+// shard.cpp - the loop of a shard, its tasks' steps, and how it finds out that all is
+// over.
+//
+// All of it runs on the shard's own thread and on its scheduler's stack. Mail: mail.cpp.
 #include "runtimes/sharded/shard.hpp"
 
 #include "runtimes/core/join_handle.hpp"
@@ -20,21 +24,25 @@ cluster::cluster(unsigned size) {
 cluster::~cluster() = default;
 
 shard::shard(cluster& of, unsigned i, unsigned size)
-    : all(of), index(i), stacks_(std::make_unique<stack_cache>(of.stacks)), outbox_(size),
+    : all(of),
+      index(i),
+      stacks_(std::make_unique<stack_cache>(of.stacks)),
+      outbox_(size),
       from_(new mailbox[size]) {}
 
-// The loop. One system call a turn: the one that hands over what the tasks submitted and waits
-// for what they wait for.
+// The loop. One system call a turn: the one that hands over what the tasks submitted and
+// waits for what they wait for.
 void shard::run() noexcept {
   while (take_mail()) {  // other shards first: they are waiting for us
     fire_timers();
     run_ready();
     settle();
-    submit_and_wait();   // completions make tasks ready for the next turn
+    submit_and_wait();  // completions make tasks ready for the next turn
   }
 }
 
-// Those that are ready now; whoever becomes ready meanwhile has its turn after the kernel's.
+// Those that are ready now; whoever becomes ready meanwhile has its turn after the
+// kernel's.
 void shard::run_ready() noexcept {
   for (auto n = ready_.size(); n > 0; --n) step(ready_.pop());
 }
@@ -45,7 +53,7 @@ void shard::step(task& t) noexcept {
     case step_end::finished:
       t.unlink();
       live_count_.store(live() - 1, std::memory_order_relaxed);  // owner only
-      complete_task(t);
+      release(t);
       break;
     case step_end::queued:
       ready_.push(t);
@@ -56,8 +64,8 @@ void shard::step(task& t) noexcept {
 }
 
 void shard::submit_and_wait() noexcept {
-  // Beside ready tasks the driver is asked only if a look at its memory says it has something:
-  // a task that yields in a loop pays no system call.
+  // Beside ready tasks the driver is asked only if a look at its memory says it has
+  // something: a task that yields in a loop pays no system call.
   if (!ready_.empty()) {
     if (driver_->has_work()) driver_->poll(at_once);
     return;
@@ -72,7 +80,8 @@ void shard::submit_and_wait() noexcept {
   parking_.end_sleep();
 }
 
-// --- tasks -------------------------------------------------------------------------------
+// --- tasks
+// -------------------------------------------------------------------------------
 
 void shard::admit(task& t) noexcept {
   hold_work();
@@ -86,9 +95,9 @@ void shard::wake_all() noexcept {
   live_.for_each([this](task& t) { wake(t); });
 }
 
-// A wake or cancel that another thread has sent may still be on its way to a task whose last
-// reference is gone. Its sender counted it while holding a reference of its own, so whoever
-// dropped the last one sees the count.
+// A wake or cancel that another thread has sent may still be on its way to a task whose
+// last reference is gone. Its sender counted it while holding a reference of its own, so
+// whoever dropped the last one sees the count.
 void shard::release(task& t) noexcept {
   if (t.state.drop_reference() == drop_action::none) return;
   // relaxed: ordered by the reference, see above.
@@ -101,7 +110,8 @@ void shard::message_arrived(task& t) noexcept {
   if (before == 1 && t.state.word() < task_state::one_reference) delete &t;
 }
 
-// --- the end of the run: DESIGN.md, "When run() ends" --------------------------------------
+// --- the end of the run: DESIGN.md, "When run() ends"
+// --------------------------------------
 
 void shard::hold_work() noexcept {
   if (holds_work_) return;

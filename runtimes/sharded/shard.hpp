@@ -1,8 +1,9 @@
-// shard.hpp - one thread and everything that is local to it: tasks, timers, driver, stacks.
+// shard.hpp - one thread and everything that is local to it: tasks, timers, driver,
+// stacks.
 //
-// Everything here belongs to the shard's thread except notify(), post_from_outside() and the
-// three counts. Other shards reach it through the mailboxes that they write and it reads; other
-// threads through the inbox. Next: shard.cpp.
+// Everything here belongs to the shard's thread except notify(), post_from_outside() and
+// the three counts. Other shards reach it through the mailboxes that they write and it
+// reads; other threads through the inbox. Next: shard.cpp.
 #pragma once
 
 #include <atomic>
@@ -42,7 +43,8 @@ class shard final : public timer_service {
   void run() noexcept;  // returns once the cluster is over
   void close();         // after every shard's run()
 
-  // --- the shard's thread: tasks of this shard -------------------------------------------
+  // --- the shard's thread: tasks of this shard
+  // -------------------------------------------
   void admit(task& t) noexcept;  // a new one
   void wake(task& t) noexcept {
     if (t.state.wake() == wake_action::enqueue) ready_.push(t);
@@ -62,7 +64,8 @@ class shard final : public timer_service {
 
   // Sends to another shard. Never waits, never loses.
   void post(shard& to, message m) noexcept;
-  // Handles all mail there is and sends what waits to be sent. True if there was any mail.
+  // Handles all mail there is and sends what waits to be sent. True if there was any
+  // mail.
   bool deliver_mail() noexcept;
 
   [[nodiscard]] polled_driver& driver() noexcept { return *driver_; }
@@ -104,8 +107,8 @@ class shard final : public timer_service {
   run_queue ready_;
   intrusive_list<task> live_;  // every task of this shard that is not complete
   std::atomic<std::size_t> live_count_{0};  // written by the owner
-  bool holds_work_ = false;    // counted in cluster::busy
-  std::size_t waiting_ = 0;    // messages in outbox_
+  bool holds_work_ = false;                 // counted in cluster::busy
+  std::size_t waiting_ = 0;                 // messages in outbox_
   counters counters_;
   timer_wheel wheel_{clock::now()};
   std::unique_ptr<stack_cache> stacks_;

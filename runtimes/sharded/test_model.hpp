@@ -1,4 +1,5 @@
-// test_model.hpp - for tests: sharded schedulers on io_uring, and what must be left of them.
+// test_model.hpp - for tests: sharded schedulers on io_uring, and what must be left of
+// them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,12 +15,13 @@ inline std::unique_ptr<duel::scheduler> make_test_model(unsigned shards,
                                                         uring::options wanted = {}) {
   auto chosen = uring::supported(wanted);
   if (!chosen) throw std::runtime_error(chosen.error());
-  auto made = make_scheduler(
-      {.shards = shards,
-       .pin = false,
-       .driver = "uring",
-       .driver_settings = uring::describe(*chosen),
-       .make_driver = [use = *chosen](timer_service& t) { return uring::make_driver(t, use); }});
+  auto made = make_scheduler({.shards = shards,
+                              .pin = false,
+                              .driver = "uring",
+                              .driver_settings = uring::describe(*chosen),
+                              .make_driver = [use = *chosen](timer_service& t) {
+                                return uring::make_driver(t, use);
+                              }});
   if (!made) throw std::runtime_error(made.error());
   return std::move(*made);
 }

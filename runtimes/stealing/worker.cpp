@@ -79,7 +79,7 @@ void worker::run_one(task& t) {
   switch (run_step(t, stacks_)) {
     case step_end::finished:
       shared_.forget(t);
-      complete_task(t);
+      shared_.release(t);
       add_live(-1);
       break;
     case step_end::queued: push_back(t); break;

@@ -44,7 +44,8 @@ class routes_test : public testing::TestWithParam<const char*> {
     c.say(request_line + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " +
           std::to_string(body.size()) + "\r\n\r\n" + body);
     std::string heard = c.hear_all();
-    return heard.substr(0, heard.find('\r')) + "|" + heard.substr(heard.find("\r\n\r\n") + 4);
+    return heard.substr(0, heard.find('\r')) + "|" +
+           heard.substr(heard.find("\r\n\r\n") + 4);
   }
   http::options how_;
 };
@@ -58,12 +59,15 @@ TEST_P(routes_test, answer) {
   EXPECT_EQ(ask("GET /sleep?ms=5"), "HTTP/1.1 200 OK|slept 5 ms\n");
   EXPECT_EQ(ask("GET /block?ms=5"), "HTTP/1.1 200 OK|blocked 5 ms\n");
   EXPECT_EQ(ask("GET /bytes?n=0"), "HTTP/1.1 200 OK|");
-  EXPECT_EQ(ask("GET /bytes?n=70"), "HTTP/1.1 200 OK|ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"
-                                    "nopqrstuvwxyz0123456789-_ABCDEF");
-  EXPECT_EQ(ask("GET /bytes?n=1000001").size(), std::string("HTTP/1.1 200 OK|").size() + 1'000'001);
+  EXPECT_EQ(ask("GET /bytes?n=70"),
+            "HTTP/1.1 200 OK|ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"
+            "nopqrstuvwxyz0123456789-_ABCDEF");
+  EXPECT_EQ(ask("GET /bytes?n=1000001").size(),
+            std::string("HTTP/1.1 200 OK|").size() + 1'000'001);
   EXPECT_EQ(ask("GET /sleep?ms=60001"),
             "HTTP/1.1 400 Bad Request|ms must be a whole number from 0 to 60000\n");
-  EXPECT_EQ(ask("GET /bytes"), "HTTP/1.1 400 Bad Request|the query needs n=0..1073741824\n");
+  EXPECT_EQ(ask("GET /bytes"),
+            "HTTP/1.1 400 Bad Request|the query needs n=0..1073741824\n");
   EXPECT_EQ(ask("GET /work?us=10000001"),
             "HTTP/1.1 400 Bad Request|us must be a whole number from 0 to 10000000\n");
 }

@@ -1,5 +1,6 @@
-// routes.cpp - the handlers. They run unchanged under every model, each in its connection's
-// task: what waits here holds up one connection, what blocks holds up its OS thread.
+// routes.cpp - the handlers. They run unchanged under every model, each in its
+// connection's task: what waits here holds up one connection, what blocks holds up its OS
+// thread.
 #include "servers/handlers/routes.hpp"
 
 #include <fmt/format.h>
@@ -35,9 +36,13 @@ constexpr auto pattern = [] {
   return block;
 }();
 
-void hello(const request&, responder& reply) { reply.send(200, text_plain, "Hello, World!"); }
+void hello(const request&, responder& reply) {
+  reply.send(200, text_plain, "Hello, World!");
+}
 
-void echo(const request& asked, responder& reply) { reply.send(200, octets, asked.body); }
+void echo(const request& asked, responder& reply) {
+  reply.send(200, octets, asked.body);
+}
 
 void work(const request& asked, responder& reply) {
   auto us = query_number(asked.query, "us", longest_work_us);
@@ -72,7 +77,8 @@ void bytes(const request& asked, responder& reply) {
 }
 
 void stats(const request&, responder& reply) {
-  reply.send(200, "application/json", stats_json(all_counters(), description()).dump() + "\n");
+  reply.send(200, "application/json",
+             stats_json(all_counters(), description()).dump() + "\n");
 }
 
 using http::methods;
@@ -88,6 +94,8 @@ constexpr http::route table[] = {
 
 }  // namespace
 
-std::span<const http::route> all_routes() noexcept { return table; }
+std::span<const http::route> all_routes() noexcept {
+  return table;
+}
 
 }  // namespace duel::handlers

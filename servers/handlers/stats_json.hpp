@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "runtimes/core/counters.hpp"
+#include "runtimes/api/stats.hpp"
 
 namespace duel::handlers {
 
-// {accepted, served, requests, model, driver, workers: [{requests, connections, ...}]}. The
-// names come from `description`, "model=M driver=D ...".
-[[nodiscard]] nlohmann::ordered_json stats_json(const std::vector<const counters*>& workers,
-                                                const std::string& description);
+// {accepted, served, requests, model, driver, workers: [{requests, connections, ...}]}.
+// The names come from `description`, "model=M driver=D ...".
+[[nodiscard]] nlohmann::ordered_json stats_json(
+    const std::vector<const counters*>& workers, const std::string& description);
 
 // A counter's sum over all workers.
 [[nodiscard]] std::uint64_t total(const std::vector<const counters*>& workers, counter c);

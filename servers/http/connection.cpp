@@ -1,8 +1,8 @@
 // connection.cpp - the connection loop: wait, parse, answer, and close so that the answer
 // arrives.
 //
-// Stack frames are small on the way to the wait for a request: that is where thousands of idle
-// connections stand, each with the stack pages it has touched.
+// Stack frames are small on the way to the wait for a request: that is where thousands of
+// idle connections stand, each with the stack pages it has touched.
 #include "servers/http/connection.hpp"
 
 #include "runtimes/api/count.hpp"
@@ -14,10 +14,12 @@ namespace duel::http {
 
 namespace {
 
-// How long a cancelled connection looks for a request that has arrived but was not yet read.
+// A cancelled connection waits this long for a request that may be on its way: closing
+// under it would be a reset to a client that did nothing wrong.
+constexpr auto grace = std::chrono::milliseconds(20);
 constexpr auto last_look = std::chrono::milliseconds(1);
-// How long, and for how many bytes, a closing server reads on: closing with unread bytes makes
-// the kernel reset the connection, which may destroy the answer on its way.
+// How long, and for how many bytes, a closing server reads on: closing with unread bytes
+// makes the kernel reset the connection, which may destroy the answer on its way.
 constexpr auto linger_time = std::chrono::seconds(1);
 constexpr std::size_t linger_bytes = 256 * 1024;
 
@@ -56,18 +58,19 @@ class connection {
   const options& how_;
   parser parser_;
   output out_;
-  buffer_lease block_;                 // received bytes; only while input_ is not empty
-  std::span<const std::byte> input_;   // of these, the ones not yet parsed
-  time_point head_deadline_ = never;   // set while an incomplete head is waited for
+  buffer_lease block_;                // received bytes; only while input_ is not empty
+  std::span<const std::byte> input_;  // of these, the ones not yet parsed
+  time_point head_deadline_ = never;  // set while an incomplete head is waited for
   bool is_served_ = false;
 };
 
-// Nothing is owed to the client here: end of stream, errors, timeout and cancellation all just
-// close.
+// Nothing is owed to the client here: end of stream, errors, timeout and cancellation all
+// just close.
 bool connection::await_request() {
   auto received = peer_.receive(deadline_after(how_.idle_timeout));
   if (!received && received.error() == std::errc::operation_canceled) {
     shield_scope one_more_request;
+    (void)sleep_for(grace);
     received = peer_.receive(deadline_after(last_look));
   }
   return take(std::move(received));

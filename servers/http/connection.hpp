@@ -1,8 +1,8 @@
 // connection.hpp - one HTTP/1.1 connection from its first byte to its close.
 //
-// Written as if it blocked; runs in a task of its own under any model. Between requests it can
-// be cancelled and owns no buffer; from the first byte of a request to the last of its answer
-// a drain lets it finish.
+// Written as if it blocked; runs in a task of its own under any model. Between requests
+// it can be cancelled and owns no buffer; from the first byte of a request to the last of
+// its answer a drain lets it finish.
 #pragma once
 
 #include <chrono>

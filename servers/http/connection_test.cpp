@@ -13,8 +13,12 @@ using std::chrono::milliseconds;
 
 std::atomic<bool> gate_reached, gate_open;
 
-void small(const request&, responder& reply) { reply.send(200, text_plain, "small"); }
-void echo(const request& r, responder& reply) { reply.send(200, text_plain, r.body); }
+void small(const request&, responder& reply) {
+  reply.send(200, text_plain, "small");
+}
+void echo(const request& r, responder& reply) {
+  reply.send(200, text_plain, r.body);
+}
 void large(const request&, responder& reply) {
   std::string part(100'000, 'x');
   reply.begin({.content_type = text_plain, .content_length = 200 * part.size()});
@@ -30,7 +34,9 @@ void gate(const request&, responder& reply) {
   }
   reply.send(200, text_plain, "through");
 }
-void fails(const request&, responder&) { throw std::runtime_error("on purpose"); }
+void fails(const request&, responder&) {
+  throw std::runtime_error("on purpose");
+}
 void fails_late(const request&, responder& reply) {
   reply.begin({.content_type = text_plain, .content_length = 10});
   reply.write("half");
@@ -46,9 +52,12 @@ constexpr route table[] = {
     {"/fails-late", methods::get_and_head, false, &fails_late},
 };
 
-std::string answer(std::string_view status, std::string_view body, std::string_view extra = "") {
-  return "HTTP/1.1 " + std::string(status) + "\r\nContent-Type: text/plain\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n" + std::string(extra) + "\r\n" + std::string(body);
+std::string answer(std::string_view status, std::string_view body,
+                   std::string_view extra = "") {
+  return "HTTP/1.1 " + std::string(status) +
+         "\r\nContent-Type: text/plain\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n" + std::string(extra) + "\r\n" +
+         std::string(body);
 }
 const std::string closing = "Connection: close\r\n";
 const std::string ok = answer("200 OK", "small");
@@ -57,8 +66,9 @@ const std::string last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n
 const std::string ok_last = answer("200 OK", "small", closing);
 
 std::string post(std::string_view body, std::string_view extra = "") {
-  return "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n" + std::string(extra) + "\r\n" + std::string(body);
+  return "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n" + std::string(extra) + "\r\n" +
+         std::string(body);
 }
 
 class connection_test : public testing::TestWithParam<const char*> {
@@ -116,19 +126,23 @@ TEST_P(connection_test, takes_single_bytes) {
 
 TEST_P(connection_test, answers_head_without_a_body) {
   conversation c(GetParam(), how_);
-  c.say("HEAD / HTTP/1.1\r\nHost: a\r\n\r\nHEAD /large HTTP/1.1\r\nHost: a\r\n\r\n"
-        "HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" + last);
-  EXPECT_EQ(c.hear_all(),
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n"
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 20000000\r\n\r\n"
-            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 16\r\n\r\n" +
-                ok_last);
+  c.say(
+      "HEAD / HTTP/1.1\r\nHost: a\r\n\r\nHEAD /large HTTP/1.1\r\nHost: a\r\n\r\n"
+      "HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" +
+      last);
+  EXPECT_EQ(
+      c.hear_all(),
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n"
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 20000000\r\n\r\n"
+      "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 16\r\n\r\n" +
+          ok_last);
 }
 
 TEST_P(connection_test, speaks_http_1_0) {
   conversation c(GetParam(), how_);
   c.say("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n");
-  EXPECT_EQ(c.hear_all(), answer("200 OK", "small", "Connection: keep-alive\r\n") + ok_last);
+  EXPECT_EQ(c.hear_all(),
+            answer("200 OK", "small", "Connection: keep-alive\r\n") + ok_last);
 }
 
 TEST_P(connection_test, closes_after_each_answer_without_keep_alive) {
@@ -142,8 +156,10 @@ TEST_P(connection_test, closes_after_each_answer_without_keep_alive) {
 
 TEST_P(connection_test, refuses_routes_and_goes_on) {
   conversation c(GetParam(), how_);
-  c.say("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nDELETE / HTTP/1.1\r\nHost: a\r\n\r\n"
-        "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n" + last);
+  c.say(
+      "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nDELETE / HTTP/1.1\r\nHost: a\r\n\r\n"
+      "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n" +
+      last);
   std::string body = "the method is not allowed here\n";
   EXPECT_EQ(c.hear_all(),
             answer("404 Not Found", "nothing is here\n") +
@@ -197,8 +213,8 @@ TEST_P(connection_test, closes_silently_when_nothing_is_asked) {
 
 TEST_P(connection_test, gives_up_on_slow_requests) {
   how_.header_timeout = milliseconds(100);
-  std::string timed_out = answer("408 Request Timeout", "the request did not arrive in time\n",
-                                 closing);
+  std::string timed_out =
+      answer("408 Request Timeout", "the request did not arrive in time\n", closing);
   for (auto part : {get.substr(0, 5), post("body").substr(0, post("body").size() - 1)}) {
     conversation c(GetParam(), how_);
     c.say(part);
@@ -228,8 +244,9 @@ TEST_P(connection_test, gives_up_on_a_client_that_does_not_read) {
 }
 
 TEST_P(connection_test, survives_clients_that_leave) {
-  for (std::string asked : {std::string(), get.substr(0, 10), post("body").substr(0, 60),
-                            std::string("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"), get + get}) {
+  for (std::string asked :
+       {std::string(), get.substr(0, 10), post("body").substr(0, 60),
+        std::string("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"), get + get}) {
     conversation c(GetParam(), how_);
     c.say(asked);
     EXPECT_EQ(c.finish(), connection_end::closed);
@@ -243,21 +260,25 @@ TEST_P(connection_test, survives_clients_that_leave) {
 TEST_P(connection_test, carries_large_bodies_both_ways) {
   conversation c(GetParam(), how_);
   std::string body(how_.most.body_bytes, 'e');
-  std::thread asker([&] { c.say(post(body) + "GET /large HTTP/1.1\r\nHost: a\r\n"
-                                "Connection: close\r\n\r\n"); });
+  std::thread asker([&] {
+    c.say(post(body) +
+          "GET /large HTTP/1.1\r\nHost: a\r\n"
+          "Connection: close\r\n\r\n");
+  });
   std::string heard = c.hear_all();
   asker.join();
   std::string expected = answer("200 OK", body);
   ASSERT_EQ(heard.compare(0, expected.size(), expected), 0);
-  EXPECT_EQ(heard.size(), expected.size() +
-            answer("200 OK", "", closing).size() + std::string_view("2000000").size() + 20'000'000);
+  EXPECT_EQ(heard.size(), expected.size() + answer("200 OK", "", closing).size() +
+                              std::string_view("2000000").size() + 20'000'000);
 }
 
 TEST_P(connection_test, answers_500_when_a_handler_throws) {
   conversation c(GetParam(), how_);
   c.say("GET /fails HTTP/1.1\r\nHost: a\r\n\r\n" + get);
   c.say_no_more();
-  EXPECT_EQ(c.hear_all(), answer("500 Internal Server Error", "the handler failed\n", closing));
+  EXPECT_EQ(c.hear_all(),
+            answer("500 Internal Server Error", "the handler failed\n", closing));
 }
 
 TEST_P(connection_test, closes_without_an_end_when_a_handler_throws_late) {

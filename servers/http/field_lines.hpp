@@ -1,9 +1,11 @@
-// field_lines.hpp - finds the end of a request's head or trailer, and refuses its line tricks.
+// field_lines.hpp - finds the end of a request's head or trailer, and refuses its line
+// tricks.
 //
-// llhttp 8.1 takes a lone LF after the request line and as the final empty line, and folded
-// headers; two parsers that disagree about where a request ends is how requests are smuggled.
-// So lines are checked here, before llhttp sees them: each ends in CR LF, none but the first
-// begins with a blank. As a by-product the parser knows where the section ends.
+// llhttp 8.1 takes a lone LF after the request line and as the final empty line, and
+// folded headers; two parsers that disagree about where a request ends is how requests
+// are smuggled. So lines are checked here, before llhttp sees them: each ends in CR LF,
+// none but the first begins with a blank. As a by-product the parser knows where the
+// section ends.
 //
 // Incremental: any split of the same bytes gives the same verdict. One per connection.
 #pragma once
@@ -17,12 +19,13 @@ class field_lines {
  public:
   enum class verdict { more, ended, bare_line_feed, folded };
   struct scanned {
-    std::size_t size;  // bytes of this piece that belong to the section and are well-formed
+    std::size_t
+        size;  // bytes of this piece that belong to the section and are well-formed
     verdict says;
   };
 
-  // A head begins with a request line, before which empty lines are ignored (RFC 9112, 2.2);
-  // a trailer may be empty.
+  // A head begins with a request line, before which empty lines are ignored (RFC
+  // 9112, 2.2); a trailer may be empty.
   void begin_head() noexcept { *this = {}; }
   void begin_trailer() noexcept {
     *this = {};

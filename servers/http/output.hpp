@@ -1,7 +1,8 @@
-// output.hpp - what a connection has to say, gathered in a leased buffer and sent in one go.
+// output.hpp - what a connection has to say, gathered in a leased buffer and sent in one
+// go.
 //
-// Belongs to one connection's task. Holds a lease only while it holds bytes. After an error
-// (the peer is gone or does not read) everything is dropped and is_ok() says false.
+// Belongs to one connection's task. Holds a lease only while it holds bytes. After an
+// error (the peer is gone or does not read) everything is dropped and is_ok() says false.
 #pragma once
 
 #include <string_view>
@@ -15,8 +16,9 @@ class output {
   // Each block of at most 64 KiB has to leave within `patience`.
   output(net::stream& to, duration patience) noexcept : to_(to), patience_(patience) {}
 
-  // Room for `size` bytes (at most 4 KiB) to write at the returned place, then commit(). Null
-  // after an error. May wait for the peer; nothing else here and commit() never does.
+  // Room for `size` bytes (at most 4 KiB) to write at the returned place, then commit().
+  // Null after an error. May wait for the peer; nothing else here and commit() never
+  // does.
   [[nodiscard]] char* reserve(std::size_t size);
   void commit(const char* end) noexcept {
     used_ = static_cast<std::size_t>(end - data());
@@ -32,7 +34,9 @@ class output {
   [[nodiscard]] char* data() const noexcept {
     return reinterpret_cast<char*>(block_.bytes().data());
   }
-  [[nodiscard]] std::size_t room() const noexcept { return block_.bytes().size() - used_; }
+  [[nodiscard]] std::size_t room() const noexcept {
+    return block_.bytes().size() - used_;
+  }
   bool send(std::span<const std::byte> bytes);
 
   net::stream& to_;

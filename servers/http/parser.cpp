@@ -10,7 +10,8 @@ namespace duel::http {
 
 namespace {
 
-constexpr std::size_t max_value = 64;    // kept of Expect and Transfer-Encoding; longer is unknown
+constexpr std::size_t max_value =
+    64;  // kept of Expect and Transfer-Encoding; longer is unknown
 constexpr std::size_t kept_memory = 256;
 constexpr std::uint8_t max_method = 32;
 
@@ -41,10 +42,14 @@ bool is_token_character(char c) noexcept {
 
 method method_of(unsigned llhttp_method) noexcept {
   switch (llhttp_method) {
-    case HTTP_GET: return method::get;
-    case HTTP_HEAD: return method::head;
-    case HTTP_POST: return method::post;
-    default: return method::other;
+    case HTTP_GET:
+      return method::get;
+    case HTTP_HEAD:
+      return method::head;
+    case HTTP_POST:
+      return method::post;
+    default:
+      return method::other;
   }
 }
 
@@ -130,20 +135,23 @@ parsed parser::feed(std::span<const std::byte>& input) {
   while (!input.empty() && phase_ < phase::complete) {
     switch (phase_) {
       case phase::head:
-      case phase::trailer: feed_lines(input); break;
+      case phase::trailer:
+        feed_lines(input);
+        break;
       case phase::unknown_method:
         judge_method({reinterpret_cast<const char*>(input.data()), input.size()});
         input = {};
         break;
-      default: feed_body(input);
+      default:
+        feed_body(input);
     }
   }
   if (phase_ == phase::complete) return parsed::complete;
   return phase_ == phase::failed ? parsed::failed : parsed::more;
 }
 
-// llhttp sees what comes before an offence first, so that the split does not decide which of
-// two offences is reported.
+// llhttp sees what comes before an offence first, so that the split does not decide which
+// of two offences is reported.
 void parser::feed_lines(std::span<const std::byte>& input) {
   using verdict = field_lines::verdict;
   const phase section = phase_;
@@ -154,11 +162,13 @@ void parser::feed_lines(std::span<const std::byte>& input) {
   input = input.subspan(size);
   run(piece.substr(0, size));
   if (phase_ == phase::failed) return;
-  if (says == verdict::bare_line_feed) return fail(400, "a line ends without carriage return");
+  if (says == verdict::bare_line_feed)
+    return fail(400, "a line ends without carriage return");
   if (says == verdict::folded) return fail(400, "a header line begins with a blank");
   if (says == verdict::ended && phase_ == section) {
-    return llhttp_.http_major == 2 ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-                                   : fail(400, "the head is malformed");
+    return llhttp_.http_major == 2
+               ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+               : fail(400, "the head is malformed");
   }
   if (says == verdict::more && !input.empty()) {
     return lines_.is_in_first_line() ? fail(414, "the request line is too long")
@@ -202,7 +212,8 @@ void parser::run(std::string_view piece) {
   fail_as_llhttp(error);
 }
 
-// A token that llhttp does not know is a method not implemented; anything else is no HTTP.
+// A token that llhttp does not know is a method not implemented; anything else is no
+// HTTP.
 void parser::judge_method(std::string_view rest) noexcept {
   for (char c : rest) {
     if (c == ' ') return fail(501, "the method is not implemented");
@@ -220,7 +231,8 @@ void parser::fail(int status, std::string_view why) noexcept {
 void parser::fail_as_llhttp(llhttp_errno_t error) noexcept {
   const char* reason = llhttp_get_error_reason(&llhttp_);
   std::string_view why = reason ? reason : "the request is malformed";
-  // Two digits that name no version llhttp knows, as opposed to something else than digits.
+  // Two digits that name no version llhttp knows, as opposed to something else than
+  // digits.
   if (error == HPE_INVALID_VERSION && why == "Invalid HTTP version") {
     return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   }
@@ -270,24 +282,28 @@ void parser::check_framing() noexcept {
   if (hosts_ == 0 && llhttp_.http_minor == 1) return fail(400, "no Host header");
   if (!split_target(message_)) return fail(400, "the request target is malformed");
   if (llhttp_.flags & F_TRANSFER_ENCODING) {
-    if (llhttp_.http_minor == 0) return fail(400, "Transfer-Encoding in an HTTP/1.0 request");
+    if (llhttp_.http_minor == 0)
+      return fail(400, "Transfer-Encoding in an HTTP/1.0 request");
     unsigned chunked = 0;
     for (std::string_view rest = transfer_encoding_; !rest.empty();) {
       auto comma = std::min(rest.find(','), rest.size());
       std::string_view coding = trimmed(rest.substr(0, comma));
       rest.remove_prefix(std::min(comma + 1, rest.size()));
       if (coding.empty()) continue;
-      if (!is_same(coding, "chunked")) return fail(501, "the transfer coding is not implemented");
+      if (!is_same(coding, "chunked"))
+        return fail(501, "the transfer coding is not implemented");
       ++chunked;
     }
     if (chunked != 1) return fail(400, "Transfer-Encoding must be chunked, once");
     phase_ = phase::chunks;
   } else if (llhttp_.content_length > 0) {
-    if (llhttp_.content_length > most_.body_bytes) return fail(413, "the body is too large");
+    if (llhttp_.content_length > most_.body_bytes)
+      return fail(413, "the body is too large");
     body_left_ = static_cast<std::size_t>(llhttp_.content_length);
     phase_ = phase::sized_body;
   }
-  if (expect_.empty() || llhttp_.http_minor == 0) return;  // RFC 9110, 10.1.1: ignored in 1.0
+  if (expect_.empty() || llhttp_.http_minor == 0)
+    return;  // RFC 9110, 10.1.1: ignored in 1.0
   if (!is_same(trimmed(expect_), "100-continue")) {
     return fail(417, "the expectation cannot be met");
   }

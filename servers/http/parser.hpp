@@ -1,13 +1,14 @@
-// parser.hpp - bytes to requests: llhttp, fed incrementally, with what it lets through refused.
+// parser.hpp - bytes to requests: llhttp, fed incrementally, with what it lets through
+// refused.
 //
-// One per connection, used by its task alone. A request's head goes to llhttp as it arrives
-// and is not kept; memory is the target (at most max_target) and the body (at most
-// limits::body_bytes). Any split of the same bytes gives the same requests and refusals.
+// One per connection, used by its task alone. A request's head goes to llhttp as it
+// arrives and is not kept; memory is the target (at most max_target) and the body (at
+// most limits::body_bytes). Any split of the same bytes gives the same requests and
+// refusals.
 //
-// Refused here although llhttp 8.1 takes it: what field_lines.hpp names, an empty header name,
-// a missing or second Host, transfer codings other than chunked, versions other than 1.0 and
-// 1.1.
-// Read next: connection.cpp, which feeds it.
+// Refused here although llhttp 8.1 takes it: what field_lines.hpp names, an empty header
+// name, a missing or second Host, transfer codings other than chunked, versions other
+// than 1.0 and 1.1. Read next: connection.cpp, which feeds it.
 #pragma once
 
 #include <llhttp.h>
@@ -24,7 +25,7 @@ namespace duel::http {
 inline constexpr std::size_t max_target = 8192;
 
 struct limits {
-  std::size_t head_bytes = 16 * 1024;    // request line and headers; trailers again as much
+  std::size_t head_bytes = 16 * 1024;  // request line and headers; trailers again as much
   std::size_t body_bytes = 1024 * 1024;
 };
 
@@ -42,8 +43,8 @@ class parser {
   parser(const parser&) = delete;
   parser& operator=(const parser&) = delete;
 
-  // Takes bytes from the front of `input` until a request is complete or it is used up. After
-  // `complete` call next() first; after `failed` nothing more can be parsed.
+  // Takes bytes from the front of `input` until a request is complete or it is used up.
+  // After `complete` call next() first; after `failed` nothing more can be parsed.
   [[nodiscard]] parsed feed(std::span<const std::byte>& input);
   // Forgets the request, keeping at most 512 bytes of memory for the next one.
   void next() noexcept;
@@ -56,14 +57,23 @@ class parser {
   }
   // The head is complete and the body is not.
   [[nodiscard]] bool is_in_body() const noexcept {
-    return phase_ == phase::sized_body || phase_ == phase::chunks || phase_ == phase::trailer;
+    return phase_ == phase::sized_body || phase_ == phase::chunks ||
+           phase_ == phase::trailer;
   }
   // True once, when the client waits for "100 Continue" before it sends the body.
-  [[nodiscard]] bool take_continue() noexcept { return std::exchange(awaits_continue_, false); }
+  [[nodiscard]] bool take_continue() noexcept {
+    return std::exchange(awaits_continue_, false);
+  }
 
  private:
   enum class phase : std::uint8_t {
-    head, unknown_method, sized_body, chunks, trailer, complete, failed
+    head,
+    unknown_method,
+    sized_body,
+    chunks,
+    trailer,
+    complete,
+    failed
   };
   enum class field : std::uint8_t { other, host, expect, transfer_encoding };
   friend struct parser_callbacks;
@@ -85,15 +95,15 @@ class parser {
   llhttp_t llhttp_;
   field_lines lines_;
   phase phase_ = phase::head;
-  field field_ = field::other;      // the header whose value comes next
+  field field_ = field::other;  // the header whose value comes next
   bool awaits_continue_ = false;
-  std::uint8_t hosts_ = 0;          // Host headers, at most 2 counted
-  std::uint8_t name_size_ = 0;      // of the header name so far; may exceed name_'s
-  std::uint8_t method_size_ = 0;    // of an unknown method's rest
-  char name_[17];                   // its beginning: as long as "transfer-encoding"
-  std::size_t section_bytes_ = 0;   // of the head or trailer so far
-  std::size_t framing_bytes_ = 0;   // of chunk headers since the last byte of body
-  std::size_t body_left_ = 0;       // of a body with Content-Length
+  std::uint8_t hosts_ = 0;         // Host headers, at most 2 counted
+  std::uint8_t name_size_ = 0;     // of the header name so far; may exceed name_'s
+  std::uint8_t method_size_ = 0;   // of an unknown method's rest
+  char name_[17];                  // its beginning: as long as "transfer-encoding"
+  std::size_t section_bytes_ = 0;  // of the head or trailer so far
+  std::size_t framing_bytes_ = 0;  // of chunk headers since the last byte of body
+  std::size_t body_left_ = 0;      // of a body with Content-Length
   const limits most_;
   std::string expect_, transfer_encoding_;  // values, cut after max_value
   refusal error_;

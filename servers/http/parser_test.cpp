@@ -18,13 +18,16 @@ std::string read(std::string_view bytes, std::size_t piece, limits most = {}) {
     auto input = std::as_bytes(std::span(part));
     for (bool more = false; !more;) {
       switch (p.feed(input)) {
-        case parsed::more: more = true; break;
-        case parsed::failed: return said + std::to_string(p.error().status);
+        case parsed::more:
+          more = true;
+          break;
+        case parsed::failed:
+          return said + std::to_string(p.error().status);
         case parsed::complete: {
           const request& r = p.message();
-          said += std::to_string(static_cast<int>(r.method)) + " " + std::string(r.path) + "?" +
-                  std::string(r.query) + (r.keep_alive ? " keep" : " close") + " [" + r.body +
-                  "]\n";
+          said += std::to_string(static_cast<int>(r.method)) + " " + std::string(r.path) +
+                  "?" + std::string(r.query) + (r.keep_alive ? " keep" : " close") +
+                  " [" + r.body + "]\n";
           p.next();
         }
       }
@@ -37,7 +40,8 @@ std::string read(std::string_view bytes, std::size_t piece, limits most = {}) {
 std::string read_all_ways(std::string_view bytes, limits most = {}) {
   std::string whole = read(bytes, bytes.size(), most);
   for (std::size_t piece = 1; piece < std::min<std::size_t>(bytes.size(), 200); ++piece) {
-    EXPECT_EQ(read(bytes, piece, most), whole) << "in pieces of " << piece << ": " << bytes;
+    EXPECT_EQ(read(bytes, piece, most), whole)
+        << "in pieces of " << piece << ": " << bytes;
   }
   return whole;
 }
@@ -55,8 +59,8 @@ TEST(parser, reads_a_request) {
 }
 
 TEST(parser, is_split_at_every_pair_of_places) {
-  std::string bytes = head(host + "Content-Length: 3\r\n", "POST /echo HTTP/1.1") + "abc" +
-                      head("hOST:b\r\nConnection: close\r\n");
+  std::string bytes = head(host + "Content-Length: 3\r\n", "POST /echo HTTP/1.1") +
+                      "abc" + head("hOST:b\r\nConnection: close\r\n");
   std::string whole = read(bytes, bytes.size());
   for (std::size_t first = 0; first <= bytes.size(); ++first) {
     for (std::size_t second = first; second <= bytes.size(); ++second) {
@@ -71,26 +75,33 @@ TEST(parser, is_split_at_every_pair_of_places) {
           p.next();
         }
       }
-      ASSERT_EQ(bodies, (std::vector<std::string>{"abc+", "-"})) << first << ", " << second;
+      ASSERT_EQ(bodies, (std::vector<std::string>{"abc+", "-"}))
+          << first << ", " << second;
     }
   }
 }
 
 TEST(parser, answers_pipelined_requests_in_order) {
   std::string bytes;
-  for (int i = 0; i < 5; ++i) bytes += head(host, "GET /" + std::to_string(i) + " HTTP/1.1");
-  EXPECT_EQ(read_all_ways(bytes),
-            "0 /0? keep []\n0 /1? keep []\n0 /2? keep []\n0 /3? keep []\n0 /4? keep []\nidle");
+  for (int i = 0; i < 5; ++i)
+    bytes += head(host, "GET /" + std::to_string(i) + " HTTP/1.1");
+  EXPECT_EQ(
+      read_all_ways(bytes),
+      "0 /0? keep []\n0 /1? keep []\n0 /2? keep []\n0 /3? keep []\n0 /4? keep []\nidle");
 }
 
 TEST(parser, reads_bodies) {
-  std::string sized = head(host + "Content-Length: 5\r\n", "POST /echo HTTP/1.1") + "hello";
-  std::string chunked = head(host + "Transfer-Encoding: chunked\r\n", "POST /echo HTTP/1.1") +
-                        "3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n";
-  std::string trailers = head(host + "Transfer-Encoding: Chunked\r\n", "POST /t HTTP/1.1") +
-                         "1\r\nx\r\n0\r\nHost: evil\r\nX: y\r\n\r\n";
-  EXPECT_EQ(read_all_ways(sized + chunked + trailers + head(host)),
-            "2 /echo? keep [hello]\n2 /echo? keep [hello]\n2 /t? keep [x]\n0 /? keep []\nidle");
+  std::string sized =
+      head(host + "Content-Length: 5\r\n", "POST /echo HTTP/1.1") + "hello";
+  std::string chunked =
+      head(host + "Transfer-Encoding: chunked\r\n", "POST /echo HTTP/1.1") +
+      "3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n";
+  std::string trailers =
+      head(host + "Transfer-Encoding: Chunked\r\n", "POST /t HTTP/1.1") +
+      "1\r\nx\r\n0\r\nHost: evil\r\nX: y\r\n\r\n";
+  EXPECT_EQ(
+      read_all_ways(sized + chunked + trailers + head(host)),
+      "2 /echo? keep [hello]\n2 /echo? keep [hello]\n2 /t? keep [x]\n0 /? keep []\nidle");
   EXPECT_EQ(read_all_ways(sized.substr(0, sized.size() - 1)), "partial");
 }
 
@@ -102,7 +113,8 @@ TEST(parser, knows_who_keeps_the_connection) {
 }
 
 TEST(parser, takes_other_forms_of_target) {
-  EXPECT_EQ(read_all_ways(head(host, "GET http://a:80/x?y=1 HTTP/1.1")), "0 /x?y=1 keep []\nidle");
+  EXPECT_EQ(read_all_ways(head(host, "GET http://a:80/x?y=1 HTTP/1.1")),
+            "0 /x?y=1 keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "GET http://a HTTP/1.1")), "0 /? keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "GET http://a?q HTTP/1.1")), "0 /?q keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "OPTIONS * HTTP/1.1")), "3 *? keep []\nidle");
@@ -120,7 +132,9 @@ TEST(parser, ignores_upgrades) {
                           head(host)),
             "0 /? keep []\n0 /? keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host + "Connection: upgrade\r\nUpgrade: h2c\r\n"
-                                      "Content-Length: 2\r\n", "POST /echo HTTP/1.1") + "ab"),
+                                      "Content-Length: 2\r\n",
+                               "POST /echo HTTP/1.1") +
+                          "ab"),
             "2 /echo? keep [ab]\nidle");
 }
 
@@ -163,7 +177,8 @@ TEST(parser, refuses_malformed_headers) {
 
 TEST(parser, refuses_ambiguous_framing) {
   for (const char* bad :
-       {"Content-Length: 1\r\nContent-Length: 1\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n",
+       {"Content-Length: 1\r\nContent-Length: 1\r\n",
+        "Content-Length: 1\r\nContent-Length: 2\r\n",
         "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n", "Content-Length: +1\r\n",
         "Content-Length: -1\r\n", "Content-Length: 1 1\r\n", "Content-Length: 0x1\r\n",
@@ -172,7 +187,8 @@ TEST(parser, refuses_ambiguous_framing) {
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"}) {
     EXPECT_EQ(read_all_ways(head(host + bad, "POST /echo HTTP/1.1") + "x"), "400") << bad;
   }
-  EXPECT_EQ(read_all_ways(head("Transfer-Encoding: chunked\r\n", "POST / HTTP/1.0") + "0\r\n\r\n"),
+  EXPECT_EQ(read_all_ways(head("Transfer-Encoding: chunked\r\n", "POST / HTTP/1.0") +
+                          "0\r\n\r\n"),
             "400");
   std::string chunked = head(host + "Transfer-Encoding: chunked\r\n", "POST / HTTP/1.1");
   EXPECT_EQ(read_all_ways(chunked + "zz\r\n"), "400");
@@ -181,9 +197,12 @@ TEST(parser, refuses_ambiguous_framing) {
 }
 
 TEST(parser, refuses_what_it_does_not_implement) {
-  for (const char* coding : {"gzip, chunked", "gzip", "identity", "xchunked", "chunkedx"}) {
+  for (const char* coding :
+       {"gzip, chunked", "gzip", "identity", "xchunked", "chunkedx"}) {
     EXPECT_EQ(read_all_ways(head(host + "Transfer-Encoding: " + coding + "\r\n",
-                                 "POST / HTTP/1.1")), "501") << coding;
+                                 "POST / HTTP/1.1")),
+              "501")
+        << coding;
   }
   EXPECT_EQ(read_all_ways(head(host, "FROB / HTTP/1.1")), "501");
   EXPECT_EQ(read_all_ways(head(host, "get / HTTP/1.1")), "501");
@@ -197,12 +216,16 @@ TEST(parser, refuses_what_it_does_not_implement) {
 }
 
 TEST(parser, refuses_other_versions) {
-  for (const char* version : {"HTTP/2.0", "HTTP/1.2", "HTTP/3.0", "HTTP/0.9", "HTTP/9.9"}) {
-    EXPECT_EQ(read_all_ways(head(host, "GET / " + std::string(version))), "505") << version;
+  for (const char* version :
+       {"HTTP/2.0", "HTTP/1.2", "HTTP/3.0", "HTTP/0.9", "HTTP/9.9"}) {
+    EXPECT_EQ(read_all_ways(head(host, "GET / " + std::string(version))), "505")
+        << version;
   }
   EXPECT_EQ(read_all_ways("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "505");
-  for (const char* version : {"HTTP/1", "HTTP/1.x", "HTTP/11.1", "HTTP 1.1", "HTP/1.1", "http/1.1"}) {
-    EXPECT_EQ(read_all_ways(head(host, "GET / " + std::string(version))), "400") << version;
+  for (const char* version :
+       {"HTTP/1", "HTTP/1.x", "HTTP/11.1", "HTTP 1.1", "HTP/1.1", "http/1.1"}) {
+    EXPECT_EQ(read_all_ways(head(host, "GET / " + std::string(version))), "400")
+        << version;
   }
 }
 
@@ -225,8 +248,9 @@ TEST(parser, limits_the_head) {
   EXPECT_EQ(read_all_ways(fits, {.head_bytes = 10}), "414");
   for (std::size_t piece : {1, 1000, 100'000}) {
     EXPECT_EQ(read(head(host + "X: " + std::string(20'000, 'a') + "\r\n"), piece), "431");
-    std::string trailer = head(host + "Transfer-Encoding: chunked\r\n", "POST / HTTP/1.1") +
-                          "0\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n";
+    std::string trailer =
+        head(host + "Transfer-Encoding: chunked\r\n", "POST / HTTP/1.1") +
+        "0\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n";
     EXPECT_EQ(read(trailer, piece), "431");
   }
 }
@@ -235,7 +259,8 @@ TEST(parser, limits_the_body) {
   limits small{.body_bytes = 4};
   std::string sized = head(host + "Content-Length: 4\r\n", "POST / HTTP/1.1") + "abcd";
   EXPECT_EQ(read_all_ways(sized, small), "2 /? keep [abcd]\nidle");
-  EXPECT_EQ(read_all_ways(head(host + "Content-Length: 5\r\n", "POST / HTTP/1.1"), small), "413");
+  EXPECT_EQ(read_all_ways(head(host + "Content-Length: 5\r\n", "POST / HTTP/1.1"), small),
+            "413");
   std::string chunked = head(host + "Transfer-Encoding: chunked\r\n", "POST / HTTP/1.1");
   EXPECT_EQ(read_all_ways(chunked + "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", small),
             "2 /? keep [abcd]\nidle");
@@ -245,8 +270,8 @@ TEST(parser, limits_the_body) {
 
 TEST(parser, says_when_the_client_waits_for_continue) {
   parser p({});
-  std::string bytes = head(host + "Expect: 100-continue\r\nContent-Length: 2\r\n",
-                           "POST /echo HTTP/1.1");
+  std::string bytes =
+      head(host + "Expect: 100-continue\r\nContent-Length: 2\r\n", "POST /echo HTTP/1.1");
   auto input = std::as_bytes(std::span(std::string_view(bytes)));
   ASSERT_EQ(p.feed(input), parsed::more);
   EXPECT_TRUE(p.is_in_body());

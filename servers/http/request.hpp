@@ -1,6 +1,7 @@
 // request.hpp - one parsed HTTP/1.x request, as handlers see it.
 //
-// Belongs to the connection's parser; its views are good until the next request is parsed.
+// Belongs to the connection's parser; its views are good until the next request is
+// parsed.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ struct request {
   std::string_view query;   // without the question mark
 };
 
-// Sets path and query from target, of which "/p?q" and "http://authority/p?q" name a resource
-// here. False if no target may look like that (a fragment).
+// Sets path and query from target, of which "/p?q" and "http://authority/p?q" name a
+// resource here. False if no target may look like that (a fragment).
 [[nodiscard]] bool split_target(request& r) noexcept;
 
 }  // namespace duel::http

@@ -1,4 +1,5 @@
-// response.hpp - how an answer is written: its head, and the responder a handler writes to.
+// response.hpp - how an answer is written: its head, and the responder a handler writes
+// to.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ inline constexpr std::size_t max_head = 512;
 // Writes status line, headers and the empty line; returns the end. Does not wait.
 [[nodiscard]] char* write_head(char* at, const response_head& head) noexcept;
 
-// One answer to one request. A handler calls send(), or begin() and then write() until the
-// announced length is reached or write() says false. For HEAD only the head is sent.
+// One answer to one request. A handler calls send(), or begin() and then write() until
+// the announced length is reached or write() says false. For HEAD only the head is sent.
 class responder {
  public:
   responder(output& out, bool is_head, persistence after) noexcept
@@ -40,11 +41,14 @@ class responder {
 
   void send(int status, std::string_view content_type, std::string_view body);
   void begin(const response_head& head);
-  // False: no more is wanted; the client is gone or asked for the head only.
+  // What exceeds the announced length is dropped. False: no more is wanted; the client is
+  // gone or asked for the head only.
   bool write(std::string_view part);
 
   [[nodiscard]] bool has_begun() const noexcept { return begun_; }
-  [[nodiscard]] bool is_complete() const noexcept { return begun_ && left_ == 0 && out_.is_ok(); }
+  [[nodiscard]] bool is_complete() const noexcept {
+    return begun_ && left_ == 0 && out_.is_ok();
+  }
 
  private:
   output& out_;

@@ -18,8 +18,10 @@ std::string written(const response_head& head) {
 
 TEST(response, has_a_complete_head) {
   std::regex expected(
-      "HTTP/1.1 200 OK\r\nDate: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d [A-Z][a-z][a-z] \\d{4} "
-      "\\d\\d:\\d\\d:\\d\\d GMT\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n");
+      "HTTP/1.1 200 OK\r\nDate: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d [A-Z][a-z][a-z] "
+      "\\d{4} "
+      "\\d\\d:\\d\\d:\\d\\d GMT\r\nContent-Type: text/plain\r\nContent-Length: "
+      "13\r\n\r\n");
   std::string head = written({.content_type = text_plain, .content_length = 13});
   EXPECT_TRUE(std::regex_match(head, expected)) << head;
 }
@@ -38,13 +40,15 @@ TEST(response, says_what_becomes_of_the_connection) {
 TEST(response, fits_in_the_room_reserved_for_it) {
   std::string longest(64, 'x');
   for (int status : {200, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505}) {
-    std::string head = written({.status = status,
-                                .after = persistence::stated,
-                                .content_type = longest,
-                                .content_length = std::numeric_limits<std::uint64_t>::max(),
-                                .allow = longest});
+    std::string head =
+        written({.status = status,
+                 .after = persistence::stated,
+                 .content_type = longest,
+                 .content_length = std::numeric_limits<std::uint64_t>::max(),
+                 .allow = longest});
     EXPECT_LE(head.size(), max_head);
-    auto line = "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason(status)) + "\r\n";
+    auto line =
+        "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason(status)) + "\r\n";
     EXPECT_TRUE(head.starts_with(line)) << head;
     EXPECT_NE(head.find("\r\nAllow: " + longest + "\r\n"), std::string::npos);
   }

@@ -1,15 +1,18 @@
+// buffer_pool.cpp - mapping, registering and handing out the buffers of one ring.
 #include "runtimes/drivers/uring/buffer_pool.hpp"
 
 #include <sys/mman.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 
 namespace duel::uring {
 
 namespace {
 
-constexpr std::size_t memory_bytes = std::size_t{buffer_pool::most} * buffer_pool::buffer_size;
+constexpr std::size_t memory_bytes =
+    std::size_t{buffer_pool::most} * buffer_pool::buffer_size;
 
 std::byte* map(std::size_t bytes) noexcept {
   void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -24,7 +27,8 @@ int buffer_pool::open(::io_uring& ring) noexcept {
   void* shared = nullptr;
   memory_ = map(memory_bytes);
   links_.reset(new (std::nothrow) link[most]);
-  if (!memory_ || !links_ || ::posix_memalign(&shared, page, most * sizeof(::io_uring_buf))) {
+  if (!memory_ || !links_ ||
+      ::posix_memalign(&shared, page, most * sizeof(::io_uring_buf))) {
     return ENOMEM;
   }
   ::io_uring_buf_reg registration{};
@@ -49,9 +53,11 @@ buffer_pool::~buffer_pool() {
 
 void buffer_pool::give_back(unsigned id) noexcept {
   auto bytes = memory(id);
-  ::io_uring_buf_ring_add(shared_, bytes.data(), buffer_size, static_cast<unsigned short>(id),
-                          ::io_uring_buf_ring_mask(most), 0);
-  ::io_uring_buf_ring_advance(shared_, 1);  // a plain store, as cheap as batching would be
+  ::io_uring_buf_ring_add(shared_, bytes.data(), buffer_size,
+                          static_cast<unsigned short>(id), ::io_uring_buf_ring_mask(most),
+                          0);
+  ::io_uring_buf_ring_advance(shared_,
+                              1);  // a plain store, as cheap as batching would be
   ++with_kernel_;
 }
 

@@ -1,11 +1,12 @@
-// buffer_pool.hpp - memory that the kernel fills with received bytes: a provided-buffer ring.
+// buffer_pool.hpp - memory that the kernel fills with received bytes: a provided-buffer
+// ring.
 //
-// The kernel takes a buffer when bytes arrive, not when a receive is armed, so a connection
-// that waits owns none. A buffer is in one of three places: with the kernel, in the queue of
-// unread bytes of one socket (unread_queue), or out on a lease.
+// The kernel takes a buffer when bytes arrive, not when a receive is armed, so a
+// connection that waits owns none. A buffer is in one of three places: with the kernel,
+// in the queue of unread bytes of one socket (unread_queue), or out on a lease.
 //
-// The pool starts small, because the ring hands buffers out in turn and a small set stays in
-// the cache; it doubles when the kernel runs dry, up to a limit. Owner thread only.
+// The pool starts small, because the ring hands buffers out in turn and a small set stays
+// in the cache; it doubles when the kernel runs dry, up to a limit. Owner thread only.
 #pragma once
 
 #include <liburing.h>
@@ -42,12 +43,15 @@ class buffer_pool {
   void taken() noexcept { --with_kernel_; }
   // Gives one to the kernel.
   void give_back(unsigned id) noexcept;
-  // True if the kernel has buffers, now or after giving it more: arming a receive can work.
+  // True if the kernel has buffers, now or after giving it more: arming a receive can
+  // work.
   [[nodiscard]] bool replenish() noexcept;
 
  private:
   friend class unread_queue;
-  struct link { std::uint16_t next, size; };
+  struct link {
+    std::uint16_t next, size;
+  };
 
   ::io_uring* ring_ = nullptr;
   ::io_uring_buf_ring* shared_ = nullptr;  // read by the kernel
@@ -57,7 +61,8 @@ class buffer_pool {
   unsigned with_kernel_ = 0;
 };
 
-// A socket's received and not yet read bytes, oldest first: a list through the pool's links.
+// A socket's received and not yet read bytes, oldest first: a list through the pool's
+// links.
 class unread_queue {
  public:
   void push(buffer_pool& pool, unsigned id, unsigned size) noexcept {
@@ -66,7 +71,9 @@ class unread_queue {
     last_ = static_cast<std::uint16_t>(id);
     ++count_;
   }
-  struct entry { unsigned id, size; };
+  struct entry {
+    unsigned id, size;
+  };
   // Not empty.
   [[nodiscard]] entry pop(buffer_pool& pool) noexcept {
     DUEL_ASSERT(count_ > 0);

@@ -1,9 +1,11 @@
+// ring.cpp - the system calls of a ring: set-up, submit and wait, and the doorbell.
 #include "runtimes/drivers/uring/ring.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace duel::uring {
@@ -15,7 +17,8 @@ namespace {
 constexpr unsigned requests = 1024, completions = 8192;
 
 unsigned setup_flags(task_work work) noexcept {
-  constexpr unsigned always = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
+  constexpr unsigned always =
+      IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
   switch (work) {
     case task_work::deferred:
       return always | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -34,13 +37,15 @@ int ring::open(task_work work) noexcept {
   ::io_uring_params parameters{};
   parameters.flags = setup_flags(work);
   parameters.cq_entries = completions;
-  if (int error = ::io_uring_queue_init_params(requests, &ring_, &parameters); error < 0) {
+  if (int error = ::io_uring_queue_init_params(requests, &ring_, &parameters);
+      error < 0) {
     return -error;
   }
   is_open_ = true;
   doorbell_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (doorbell_ < 0) return errno;
-  (void)::io_uring_register_ring_fd(&ring_);  // spares a look-up in each call; may be refused
+  (void)::io_uring_register_ring_fd(
+      &ring_);  // spares a look-up in each call; may be refused
   return 0;
 }
 
@@ -73,7 +78,8 @@ void ring::enter(time_point deadline) noexcept {
 
 void ring::interrupt() noexcept {
   std::uint64_t one = 1;
-  (void)!::write(doorbell_, &one, sizeof one);  // EAGAIN: 2^64 - 2 rings ago it was never read
+  (void)!::write(doorbell_, &one,
+                 sizeof one);  // EAGAIN: 2^64 - 2 rings ago it was never read
 }
 
 void ring::watch_doorbell(std::uint64_t user_data) noexcept {

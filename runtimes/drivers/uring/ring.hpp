@@ -1,8 +1,8 @@
 // ring.hpp - one io_uring: set up as well as the kernel allows, submitted to, waited for.
 //
-// Owner thread only, interrupt() excepted. DEFER_TASKRUN makes the kernel finish requests only
-// while this thread is inside io_uring_enter; TASKRUN_FLAG makes it say so in shared memory, so
-// that a busy loop need not ask.
+// Owner thread only, interrupt() excepted. DEFER_TASKRUN makes the kernel finish requests
+// only while this thread is inside io_uring_enter; TASKRUN_FLAG makes it say so in shared
+// memory, so that a busy loop need not ask.
 #pragma once
 
 #include <liburing.h>
@@ -25,8 +25,9 @@ class ring {
   // A request to fill in; hands the earlier ones over when there is no room.
   [[nodiscard]] ::io_uring_sqe& next_request() noexcept;
 
-  // Hands requests over; waits for a completion until `deadline` (at_once: does not wait).
-  // No system call if there is nothing to hand over and nothing to wait or ask for.
+  // Hands requests over; waits for a completion until `deadline` (at_once: does not
+  // wait). No system call if there is nothing to hand over and nothing to wait or ask
+  // for.
   void enter(time_point deadline) noexcept;
 
   // Calls complete(cqe) for each completion that has come.
@@ -42,7 +43,8 @@ class ring {
   }
 
   [[nodiscard]] bool has_work() const noexcept {
-    return ::io_uring_sq_ready(&ring_) > 0 || ::io_uring_cq_ready(&ring_) > 0 || asks_for_us();
+    return ::io_uring_sq_ready(&ring_) > 0 || ::io_uring_cq_ready(&ring_) > 0 ||
+           asks_for_us();
   }
 
   // Any thread: makes the enter() under way, or the next one, return.
@@ -55,7 +57,8 @@ class ring {
  private:
   // The kernel has completions that it delivers only when asked.
   [[nodiscard]] bool asks_for_us() const noexcept {
-    return IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+    return IO_URING_READ_ONCE(*ring_.sq.kflags) &
+           (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
   }
 
   ::io_uring ring_{};

@@ -1,8 +1,8 @@
 // uring_driver.cpp - operations as requests and completions.
 //
-// Receiving and accepting are multishot: armed at the first operation and left armed, so that
-// later ones usually find what they want in the socket's record and cost no request. Sends are
-// one request each, handed over with the others of the turn.
+// Receiving and accepting are multishot: armed at the first operation and left armed, so
+// that later ones usually find what they want in the socket's record and cost no request.
+// Sends are one request each, handed over with the others of the turn.
 #include "runtimes/drivers/uring/uring_driver.hpp"
 
 #include <fcntl.h>
@@ -22,8 +22,9 @@ namespace duel::uring {
 
 namespace {
 
-// Beyond these the multishot request of a socket is ended until its task has caught up: a slow
-// reader holds at most 32 buffers, and what the kernel adds before it stops (32 more).
+// Beyond these the multishot request of a socket is ended until its task has caught up: a
+// slow reader holds at most 32 buffers, and what the kernel adds before it stops (32
+// more).
 constexpr unsigned most_unread = 32, most_accepted = 1024;
 
 // lease_buffer()'s blocks are no provided buffers.
@@ -71,7 +72,7 @@ class uring_driver final : public polled_driver {
   void complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) noexcept;
 
   ring ring_;
-  buffer_pool buffers_;  // after the ring: unregistered first
+  buffer_pool buffers_;                        // after the ring: unregistered first
   intrusive_list<direction> without_buffers_;  // receivers that wait for any buffer
   timer_service& deadlines_;
   const bool multishot_receive_;
@@ -88,7 +89,8 @@ int interruption(const task& self, const direction& side) noexcept {
   return side.expired ? -ETIMEDOUT : 0;
 }
 
-// --- operations: on the task's stack ------------------------------------------------------
+// --- operations: on the task's stack
+// ------------------------------------------------------
 
 result<std::unique_ptr<socket>> uring_driver::adopt(int fd) {
   // io_uring answers EAGAIN for a non-blocking descriptor instead of waiting.
@@ -113,9 +115,12 @@ void uring_driver::perform(operation& op) {
     return;
   }
   switch (op.kind) {
-    case io_kind::accept: return accept(s, op, self);
-    case io_kind::receive: return receive(s, op, self);
-    case io_kind::send: return send(s, op, self);
+    case io_kind::accept:
+      return accept(s, op, self);
+    case io_kind::receive:
+      return receive(s, op, self);
+    case io_kind::send:
+      return send(s, op, self);
   }
 }
 
@@ -155,8 +160,8 @@ void uring_driver::accept(uring_socket& s, operation& op, task& self) {
   for (;;) {
     if (!s.accepted.empty()) {
       op.result = s.accepted[s.next_accepted++];
-      if (s.next_accepted == s.accepted.size()) {
-        s.accepted.clear();
+      if (s.next_accepted == s.accepted.size() || s.next_accepted == most_accepted) {
+        s.accepted.erase(s.accepted.begin(), s.accepted.begin() + s.next_accepted);
         s.next_accepted = 0;
       }
       return;
@@ -179,7 +184,8 @@ void uring_driver::send(uring_socket& s, operation& op, task& self) {
   for (;;) {
     auto& sqe = ring_.next_request();
     // MSG_WAITALL: the kernel goes on by itself after a short send.
-    ::io_uring_prep_send(&sqe, s.fd, op.data.data(), op.data.size(), MSG_NOSIGNAL | MSG_WAITALL);
+    ::io_uring_prep_send(&sqe, s.fd, op.data.data(), op.data.size(),
+                         MSG_NOSIGNAL | MSG_WAITALL);
     sqe.user_data = s.user_data(tag::send);
     s.out.is_armed = true;
     s.out.is_cancelling = false;
@@ -220,7 +226,8 @@ void uring_driver::give_back(std::span<std::byte> bytes, unsigned id) noexcept {
   while (direction* side = without_buffers_.pop_front()) side->wake();
 }
 
-// --- requests ------------------------------------------------------------------------------
+// --- requests
+// ------------------------------------------------------------------------------
 
 void uring_driver::arm_accept(uring_socket& s) noexcept {
   auto& sqe = ring_.next_request();
@@ -250,7 +257,8 @@ void uring_driver::cancel(uring_socket& s, direction& side, tag what) noexcept {
   side.is_cancelling = true;
 }
 
-// --- completions: on the shard's stack -----------------------------------------------------
+// --- completions: on the shard's stack
+// -----------------------------------------------------
 
 void uring_driver::complete(const ::io_uring_cqe& cqe) noexcept {
   auto* s = reinterpret_cast<uring_socket*>(cqe.user_data & ~tag_bits);
@@ -288,8 +296,8 @@ void uring_driver::complete_accept(uring_socket& s, const ::io_uring_cqe& cqe) n
   }
 }
 
-// A request that ends without end of stream or error (no buffers, cancelled, the kernel's own
-// reasons) is armed again by the next receive that finds nothing unread.
+// A request that ends without end of stream or error (no buffers, cancelled, the kernel's
+// own reasons) is armed again by the next receive that finds nothing unread.
 void uring_driver::complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) noexcept {
   if (cqe.flags & IORING_CQE_F_BUFFER) {
     unsigned id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
@@ -310,20 +318,17 @@ void uring_driver::complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) 
   }
 }
 
-std::string refused(const char* what, int error) {
-  if (error == ENOMEM) {
-    return fmt::format("{}: {} (raise ulimit -l, or lower --workers)", what,
-                       std::strerror(error));
-  }
-  return fmt::format(
-      "{}: {}, errno {} (set sysctl kernel.io_uring_disabled to 0, allow io_uring in the seccomp "
-      "profile, or use --model stealing or --model threads)",
-      what, std::strerror(error), error);
+std::string refused(const char* what, int error, const char* fix) {
+  if (error == ENOMEM) fix = "raise ulimit -l, or lower --workers";
+  if (error == EMFILE) fix = "raise ulimit -n";
+  return fmt::format("{}: {}, errno {} ({}; or use --model stealing or --model threads)",
+                     what, std::strerror(error), error, fix);
 }
 
 }  // namespace
 
-// --- what the kernel has -------------------------------------------------------------------
+// --- what the kernel has
+// -------------------------------------------------------------------
 
 std::expected<options, std::string> supported(options wanted) {
   ring trial;
@@ -332,11 +337,15 @@ std::expected<options, std::string> supported(options wanted) {
     wanted.work = static_cast<task_work>(static_cast<int>(wanted.work) + 1);
     error = trial.open(wanted.work);
   }
-  if (error) return std::unexpected(refused("io_uring_setup is refused", error));
+  if (error) {
+    return std::unexpected(refused("io_uring is refused", error,
+                                   "set sysctl kernel.io_uring_disabled=0 and let the "
+                                   "seccomp profile pass io_uring_setup"));
+  }
   buffer_pool buffers;
   if (int lacking = buffers.open(trial.raw())) {
-    return std::unexpected(
-        refused("io_uring has no provided-buffer rings here, Linux 5.19 has", lacking));
+    return std::unexpected(refused("io_uring has no provided-buffer rings", lacking,
+                                   "they need Linux 5.19"));
   }
   // Multishot receive cannot be asked for; it came with this request, in Linux 6.0.
   auto* probe = ::io_uring_get_probe_ring(&trial.raw());

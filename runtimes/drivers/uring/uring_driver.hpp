@@ -1,9 +1,10 @@
-// uring_driver.hpp - completion I/O through io_uring: say what is to be done, be told when it is.
+// uring_driver.hpp - completion I/O through io_uring: say what is to be done, be told
+// when it is.
 //
 // One ring for each driver and one driver for each shard, made, used and destroyed on the
-// shard's thread; interrupt() alone may come from another one. Requests of a turn are handed
-// over with the system call that also waits. Next: uring_socket.hpp (who owns what until when),
-// uring_driver.cpp, ring.cpp, buffer_pool.hpp.
+// shard's thread; interrupt() alone may come from another one. Requests of a turn are
+// handed over with the system call that also waits. Next: uring_socket.hpp (who owns what
+// until when), uring_driver.cpp, ring.cpp, buffer_pool.hpp.
 #pragma once
 
 #include <expected>
@@ -16,7 +17,8 @@
 namespace duel::uring {
 
 // When the kernel finishes a request whose event has come: on the thread's next visit for
-// completions (Linux 6.1), on its next system call of any kind (5.19), or by interrupting it.
+// completions (Linux 6.1), on its next system call of any kind (5.19), or by interrupting
+// it.
 enum class task_work { deferred, cooperative, interrupting };
 
 // What to use if the kernel has it. Multishot receive: Linux 6.0. Nothing works without

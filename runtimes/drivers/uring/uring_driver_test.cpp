@@ -1,8 +1,12 @@
-// uring_driver_test.cpp - streams and listeners over io_uring, with every kernel feature the
-// driver can do without switched on and off.
+// uring_driver_test.cpp - streams and listeners over io_uring, with every kernel feature
+// the driver can do without switched on and off.
 #include "runtimes/drivers/uring/uring_driver.hpp"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <numeric>
@@ -18,7 +22,10 @@ namespace {
 using namespace std::chrono_literals;
 using net::stream;
 
-struct pair { stream ours; int theirs; };
+struct pair {
+  stream ours;
+  int theirs;
+};
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -117,7 +124,8 @@ TEST_P(uring_stream, send_ends_at_its_deadline_and_when_cancelled) {
   run([] {
     auto [ours, theirs] = connection();
     std::string much(32 << 20, 'x');  // more than the socket buffers take
-    EXPECT_EQ(ours.send(bytes_of(much), clock::now() + 20ms).error(), std::errc::timed_out);
+    EXPECT_EQ(ours.send(bytes_of(much), clock::now() + 20ms).error(),
+              std::errc::timed_out);
     auto sending = spawn([&] { return ours.send(bytes_of(much)); });
     EXPECT_TRUE(sleep_for(5ms));
     sending.cancel();
@@ -132,7 +140,10 @@ TEST_P(uring_stream, sends_much_while_it_receives_it) {
     auto peer = *stream::adopt(theirs);
     std::string much(3 << 20, ' ');
     std::iota(much.begin(), much.end(), '\0');
-    auto sending = spawn([&] { EXPECT_TRUE(ours.send(bytes_of(much))); ours.shutdown_send(); });
+    auto sending = spawn([&] {
+      EXPECT_TRUE(ours.send(bytes_of(much)));
+      ours.shutdown_send();
+    });
     std::string got;
     for (;;) {
       auto some = peer.receive();
@@ -154,7 +165,10 @@ TEST_P(uring_stream, a_slow_reader_gets_everything_in_order) {
     std::string much(1 << 20, ' ');
     std::iota(much.begin(), much.end(), '\0');
     auto peer = *stream::adopt(theirs);
-    auto sending = spawn([&] { EXPECT_TRUE(peer.send(bytes_of(much))); peer.close(); });
+    auto sending = spawn([&] {
+      EXPECT_TRUE(peer.send(bytes_of(much)));
+      peer.close();
+    });
     EXPECT_TRUE(sleep_for(20ms));
     std::string got;
     for (;;) {
@@ -334,7 +348,9 @@ TEST_P(uring_stream, completes_operations_beside_a_task_that_yields_in_a_loop) {
   run([] {
     auto [ours, theirs] = connection();
     bool done = false;
-    auto busy = spawn([&] { while (!done) yield(); });
+    auto busy = spawn([&] {
+      while (!done) yield();
+    });
     for (int i = 0; i < 100; ++i) {
       EXPECT_TRUE(ours.send(bytes_of("ping")));
       char got[4];
@@ -346,6 +362,28 @@ TEST_P(uring_stream, completes_operations_beside_a_task_that_yields_in_a_loop) {
     busy.join();
     ::close(theirs);
   });
+}
+
+// In a child process, whose system-call filter answers EPERM, as container run-times do.
+TEST(uring_death_test, says_how_to_get_it_where_it_is_refused) {
+  auto ask_behind_a_filter = [] {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog filter{std::size(program), program};
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+    auto chosen = supported({});
+    std::fprintf(stderr, "%s\n", chosen ? "not refused" : chosen.error().c_str());
+    std::_Exit(1);
+  };
+  EXPECT_EXIT(
+      ask_behind_a_filter(), testing::ExitedWithCode(1),
+      "io_uring is refused: Operation not permitted, errno 1 "
+      ".set sysctl kernel.io_uring_disabled=0 and .*--model stealing or --model threads");
 }
 
 TEST(uring, says_what_it_chose) {

@@ -1,9 +1,11 @@
-// uring_socket.hpp - a descriptor's record: what the kernel is doing with it, and who waits.
+// uring_socket.hpp - a descriptor's record: what the kernel is doing with it, and who
+// waits.
 //
-// Requests carry the record's address and a tag as user_data. Invariant: the record outlives
-// every request that names it. A send is awaited by the perform() that submitted it; a
-// multishot request by close(), which cancels it and waits for its last completion. So an
-// address in a completion is always that of a living record. Cancellations name no record.
+// Requests carry the record's address and a tag as user_data. Invariant: the record
+// outlives every request that names it. A send is awaited by the perform() that submitted
+// it; a multishot request by close(), which cancels it and waits for its last completion.
+// So an address in a completion is always that of a living record. Cancellations name no
+// record.
 //
 // Everything belongs to the driver's thread. Each side has one task at most.
 #pragma once
@@ -23,8 +25,10 @@ enum class tag : std::uint64_t { none, doorbell, accept, receive, send };
 inline constexpr std::uint64_t tag_bits = 7;
 
 // One side of a socket, and the task that waits on it.
-struct direction : list_hook {  // list_hook: the driver's list of receivers without buffers
-  explicit direction(timer_service& deadlines) noexcept : deadline(deadlines, &expire, this) {}
+struct direction
+    : list_hook {  // list_hook: the driver's list of receivers without buffers
+  explicit direction(timer_service& deadlines) noexcept
+      : deadline(deadlines, &expire, this) {}
 
   void begin(time_point until) noexcept {
     expired = false;
@@ -41,11 +45,11 @@ struct direction : list_hook {  // list_hook: the driver's list of receivers wit
     side.wake();
   }
 
-  task* waiter = nullptr;  // suspended in the driver, or about to run again
-  bool is_armed = false;   // the kernel holds a request of this side
+  task* waiter = nullptr;      // suspended in the driver, or about to run again
+  bool is_armed = false;       // the kernel holds a request of this side
   bool is_cancelling = false;  // and has been asked to end it
-  bool expired = false;    // the deadline of the operation under way has passed
-  bool is_timed = false;   // the timer holds a deadline
+  bool expired = false;        // the deadline of the operation under way has passed
+  bool is_timed = false;       // the timer holds a deadline
   deadline_timer deadline;
 };
 
@@ -57,17 +61,17 @@ struct uring_socket final : socket {
     return reinterpret_cast<std::uintptr_t>(this) | static_cast<std::uint64_t>(t);
   }
 
-  direction in;                // receive or accept
-  tag in_tag = tag::none;      // which of them was armed last
-  unread_queue unread;         // received, not yet asked for
-  bool has_ended = false;      // no more will be received: `end` says why
-  int end = 0;                 // 0 end of stream, or -errno; delivered after what is unread
-  int accept_error = 0;        // -errno, for the next accept()
-  std::vector<int> accepted;   // descriptors not yet asked for, from next_accepted on
+  direction in;            // receive or accept
+  tag in_tag = tag::none;  // which of them was armed last
+  unread_queue unread;     // received, not yet asked for
+  bool has_ended = false;  // no more will be received: `end` says why
+  int end = 0;             // 0 end of stream, or -errno; delivered after what is unread
+  int accept_error = 0;    // -errno, for the next accept()
+  std::vector<int> accepted;  // descriptors not yet asked for, from next_accepted on
   std::size_t next_accepted = 0;
 
-  direction out;               // send
-  int sent = 0;                // the completed send's result
+  direction out;  // send
+  int sent = 0;   // the completed send's result
 };
 
 static_assert(alignof(uring_socket) > tag_bits);
