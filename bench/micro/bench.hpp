@@ -1,12 +1,14 @@
-// bench.hpp - what every micro-benchmark shares: where it runs, and how its time is taken.
+// bench.hpp - what every micro-benchmark shares: where it runs, and how its time is
+// taken.
 //
-// A benchmark is a pass: a function that does n items and returns how many it can prove it has
-// done. measure() times passes of at least 100 ms; Google Benchmark then reports the time of
-// one item as real_time. The counter cpu_ns is the CPU time of all threads for an item;
-// cpu_time is one thread's, and means nothing where the main task moves between two workers.
+// A benchmark is a pass: a function that does n items and returns how many it can prove
+// it has done. measure() times passes of at least 100 ms; Google Benchmark then reports
+// the time of one item as real_time. The counter cpu_ns is the CPU time of all threads
+// for an item; cpu_time is one thread's, and means nothing where the main task moves
+// between two workers.
 //
-// add() registers a benchmark once for each model it applies to: its body is the main task of
-// that model. Next: yield.cpp, the shortest of them.
+// add() registers a benchmark once for each model it applies to: its body is the main
+// task of that model. Next: yield.cpp, the shortest of them.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -57,12 +59,13 @@ void measure_batches(benchmark::State& state, std::int64_t batch, Pass pass) {
     done += pass(batch);
   }
   state.counters["cpu_ns"] = (process_cpu_ns() - cpu) / static_cast<double>(asked);
-  if (done != asked) state.SkipWithError("items were lost: the count of done ones is wrong");
+  if (done != asked)
+    state.SkipWithError("items were lost: the count of done ones is wrong");
 }
 
-// Times passes of a multiple of `unit` items that takes long enough to make the clock and the
-// start of a pass negligible. Finding it warms up caches and pools. Every repetition uses the
-// first one's: Google Benchmark insists on equal counts.
+// Times passes of a multiple of `unit` items that takes long enough to make the clock and
+// the start of a pass negligible. Finding it warms up caches and pools. Every repetition
+// uses the first one's: Google Benchmark insists on equal counts.
 template <class Pass>
 void measure(trial& in, std::int64_t unit, Pass pass) {
   constexpr auto long_enough = std::chrono::milliseconds(100);
@@ -90,11 +93,11 @@ inline void run_at(const place& where, trial in, body_fn body) {
 inline void add(const std::string& name, const std::vector<place>& places, body_fn body,
                 std::int64_t argument = 0, const std::string& argument_suffix = "") {
   for (const place& where : places) {
-    benchmark::RegisterBenchmark(
-        (name + where.suffix + argument_suffix).c_str(),
-        [where, body, argument, batch = std::int64_t{0}](benchmark::State& state) mutable {
-          run_at(where, {state, batch, argument}, body);
-        });
+    std::int64_t batch = 0;
+    auto run = [where, body, argument, batch](benchmark::State& state) mutable {
+      run_at(where, {state, batch, argument}, body);
+    };
+    benchmark::RegisterBenchmark((name + where.suffix + argument_suffix).c_str(), run);
   }
 }
 

@@ -1,7 +1,8 @@
 // What does it cost to enter a fiber and come back, without a scheduler?
 //
-// fiber_switch: fiber::resume() and the suspend() that returns from it; two switches an item.
-// fiber_switch/raw: the same two switches by jump_fcontext alone, the floor beneath it.
+// fiber_switch: fiber::resume() and the suspend() that returns from it; two switches an
+// item. fiber_switch/raw: the same two switches by jump_fcontext alone, the floor beneath
+// it.
 #include <boost/context/detail/fcontext.hpp>
 
 #include "bench/micro/bench.hpp"
@@ -56,7 +57,8 @@ void through_jumps(trial& in) {
   std::int64_t visits = 0;
   measure(in, 1000, [&](std::int64_t n) {
     auto before = visits;
-    for (std::int64_t i = 0; i < n; ++i) there = context::jump_fcontext(there, &visits).fctx;
+    for (std::int64_t i = 0; i < n; ++i)
+      there = context::jump_fcontext(there, &visits).fctx;
     return visits - before;
   });
   stacks.give_back(on);  // the context on it owns nothing

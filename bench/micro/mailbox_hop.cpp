@@ -1,7 +1,7 @@
 // How long does a message take from shard 0 to shard 1 and back?
 //
-// One message is under way at a time, so both shards fall asleep in between: two mailboxes, two
-// doorbells and two sleeps a round trip. No task is created.
+// One message is under way at a time, so both shards fall asleep in between: two
+// mailboxes, two doorbells and two sleeps a round trip. No task is created.
 #include "bench/micro/bench.hpp"
 #include "runtimes/core/suspend.hpp"
 #include "runtimes/sharded/shard.hpp"

@@ -1,7 +1,9 @@
-// main.cpp - micro-bench: every question of this folder, asked of every model it applies to.
+// main.cpp - micro-bench: every question of this folder, asked of every model it applies
+// to.
 //
-// Takes Google Benchmark's flags. A pass takes 100 ms by itself (bench.hpp), so the library's
-// own lower bound is set beneath that; --benchmark_min_time on the command line raises it.
+// Takes Google Benchmark's flags. A pass takes 100 ms by itself (bench.hpp), so the
+// library's own lower bound is set beneath that; --benchmark_min_time on the command line
+// raises it.
 #include "bench/micro/bench.hpp"
 
 int main(int argc, char** argv) {

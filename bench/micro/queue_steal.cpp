@@ -1,7 +1,7 @@
 // What does a thief pay for each task when it takes half of a queue of 128?
 //
-// Filling the victims and emptying the thieves is not timed; one thread does everything, so
-// nobody else's cache is involved.
+// Filling the victims and emptying the thieves is not timed; one thread does everything,
+// so nobody else's cache is involved.
 #include <array>
 #include <memory>
 

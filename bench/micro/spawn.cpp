@@ -11,7 +11,8 @@ namespace {
 void one_at_a_time(trial& in) {
   measure(in, 1, [](std::int64_t n) {
     std::int64_t sum = 0;
-    for (std::int64_t i = 0; i < n; ++i) sum += spawn([one = n - i > 0] { return one; }).join();
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += spawn([one = n - i > 0] { return one; }).join();
     return sum;
   });
 }

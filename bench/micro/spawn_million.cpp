@@ -1,10 +1,11 @@
 // What do a million tasks cost, in time and in memory?
 //
 // spawn_million: spawned, then joined. None waits, so they share a few stacks.
-// spawn_million_waiting: all are alive and suspended at once, each on a stack of its own; the
-// time of an item is spawn, first wait, wake and join.
+// spawn_million_waiting: all are alive and suspended at once, each on a stack of its own;
+// the time of an item is spawn, first wait, wake and join.
 //
-// peak_MiB is the highest resident memory during the pass over what was resident before it.
+// peak_MiB is the highest resident memory during the pass over what was resident before
+// it.
 #include <malloc.h>
 
 #include <atomic>
@@ -88,7 +89,8 @@ class crowd {
 
 void all_waiting(trial& in) {
   if (mebibytes("/proc/meminfo", "MemAvailable") < 8 * 1024) {
-    return in.state.SkipWithError("a million waiting tasks need 8 GiB of available memory");
+    return in.state.SkipWithError(
+        "a million waiting tasks need 8 GiB of available memory");
   }
   memory_peak peak;
   measure_batches(in.state, million, [](std::int64_t n) {

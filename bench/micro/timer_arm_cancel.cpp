@@ -1,7 +1,7 @@
 // What does it cost to arm a timer and to cancel it, beside 0 and beside 100,000 others?
 //
-// The timer lies 30 s to 34 s ahead and the others behind it, so it is always the next to fire:
-// the case in which the scheduler must make sure that nobody sleeps past it.
+// The timer lies 30 s to 34 s ahead and the others behind it, so it is always the next to
+// fire: the case in which the scheduler must make sure that nobody sleeps past it.
 #include <deque>
 
 #include "bench/micro/bench.hpp"
@@ -40,7 +40,9 @@ void in_stealing(trial& in) {
   auto& owner = static_cast<stealing::scheduler&>(current_task()->owner);
   arm_and_cancel(in, owner.clock_work());
 }
-void in_sharded(trial& in) { arm_and_cancel(in, *sharded::this_shard); }
+void in_sharded(trial& in) {
+  arm_and_cancel(in, *sharded::this_shard);
+}
 
 }  // namespace
 

@@ -1,7 +1,8 @@
 // How long until a task has run that a thread outside the scheduler wakes?
 //
-// An item is: wake the task, wait until it has run, wait until its worker goes to sleep again.
-// So every wake finds the task suspended and the worker asleep, and pays for a system call.
+// An item is: wake the task, wait until it has run, wait until its worker goes to sleep
+// again. So every wake finds the task suspended and the worker asleep, and pays for a
+// system call.
 #include <atomic>
 #include <thread>
 

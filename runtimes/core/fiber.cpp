@@ -1,24 +1,13 @@
 #include "runtimes/core/fiber.hpp"
 
-#include <cxxabi.h>
-
-#include <boost/context/detail/fcontext.hpp>
-#include <utility>
-
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
 #endif
 
 namespace duel {
 
 namespace context = boost::context::detail;
 
-// Instrumented helpers would return on the other stack's shadow, so everything between the
-// annotation and the jump is inlined into the function that jumps.
 struct fiber_entry {
   // The first code on a new stack. Never returns: a finished fiber jumps out for the last time.
   static void run(context::transfer_t from) noexcept {
@@ -54,40 +43,6 @@ void fiber::prepare(stack on, entry_fn entry, void* argument) noexcept {
   entry_ = entry;
   argument_ = argument;
   context_ = context::make_fcontext(on.data() + on.size(), on.size(), &fiber_entry::run);
-}
-
-bool fiber::resume() noexcept {
-  auto* globals = reinterpret_cast<exception_state*>(abi::__cxa_get_globals());
-  std::swap(*globals, exceptions_);
-#if defined(__SANITIZE_ADDRESS__)
-  void* fake_stack;
-  __sanitizer_start_switch_fiber(&fake_stack, stack_.data(), stack_.size());
-#endif
-#if defined(__SANITIZE_THREAD__)
-  tsan_resumer_ = __tsan_get_current_fiber();
-  // 0: leaving one fiber happens before entering the next on this thread, which is true.
-  // Order between threads has to come from our atomics, and that is what we want checked.
-  __tsan_switch_to_fiber(tsan_fiber_, 0);
-#endif
-  context_ = context::jump_fcontext(context_, this).fctx;
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-#endif
-  std::swap(*globals, exceptions_);
-  return finished_;
-}
-
-void fiber::suspend() noexcept {
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&asan_fake_stack_, asan_resumer_stack_, asan_resumer_size_);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_switch_to_fiber(tsan_resumer_, 0);
-#endif
-  resumer_ = context::jump_fcontext(resumer_, nullptr).fctx;
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(asan_fake_stack_, &asan_resumer_stack_, &asan_resumer_size_);
-#endif
 }
 
 stack fiber::release_stack() noexcept {

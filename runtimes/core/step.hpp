@@ -25,7 +25,7 @@ inline void body_of_task(void* self) noexcept {
 }
 
 // Requires a task that is owed a run. Out of stacks, the task fails with that error instead.
-[[nodiscard]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
+[[nodiscard, gnu::always_inline]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
   t.state.to_running();
   t.budget = operations_per_step;
   set_current_task(&t);

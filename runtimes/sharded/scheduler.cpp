@@ -80,6 +80,11 @@ class scheduler final : public duel::scheduler {
   explicit scheduler(options chosen)
       : duel::scheduler(true), options_(std::move(chosen)), cluster_(options_.shards) {}
 
+  // A call from a thread outside may end the run before it has itself returned.
+  ~scheduler() override {
+    while (calls_from_outside_.load() > 0) ::sched_yield();
+  }
+
   void run(std::move_only_function<void()> main) override;
   void stop(stop_mode mode) override;
 
@@ -165,6 +170,7 @@ class scheduler final : public duel::scheduler {
 
   const options options_;
   cluster cluster_;
+  std::atomic<int> calls_from_outside_{0};  // of stop() and send(), under way
   std::atomic<bool> closed_{false};  // no shard runs any more: mail is handled by sweep()
   std::mutex sweep_mutex_;           // then guards every shard and task
 };
@@ -191,13 +197,16 @@ void scheduler::suspend(task& self, suspend_reason why, publication publish,
 void scheduler::send(shard& to, message m) noexcept {
   shard* here = this_shard;
   if (here && &here->all == &cluster_) return here->post(to, m);
+  calls_from_outside_.fetch_add(1);
   to.post_from_outside(m);
   // If the run ended before the inbox was filled, nobody else will empty it; if it ended
   // after, its own sweep does.
   if (closed_.load()) sweep();
+  calls_from_outside_.fetch_sub(1);
 }
 
 void scheduler::stop(stop_mode mode) {
+  calls_from_outside_.fetch_add(1);  // or from inside, where it does no harm
   note_stop(mode);
   for (auto& s : cluster_.shards) {
     if (s.get() == this_shard) {
@@ -206,6 +215,7 @@ void scheduler::stop(stop_mode mode) {
       send(*s, {&deliver_stop, nullptr});
     }
   }
+  calls_from_outside_.fetch_sub(1);
 }
 
 void scheduler::run(std::move_only_function<void()> main) {

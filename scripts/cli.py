@@ -1,0 +1,197 @@
+"""The command line of ./duel: flags in, one call out, errors as one line.
+
+Only the standard library is imported here, so that --help works before setup. Exit status: 0 done,
+1 failed, 2 wrong usage, 130 and 143 for SIGINT and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from scripts import processes
+from scripts.errors import Stopped, UserError
+from scripts.paths import PRESETS, ROOT
+
+SERVER = "build/release/servers/duel-server"
+_CONTENTS = """\
+benchmarks:
+  table   the seed table: every model under wrk -t4 -c1000 --latency (same as ./duel demo)
+  floor   CPU time a request of a model against the floor, in interleaved pairs
+  micro   micro-benchmarks of tasks, wakers, queues and timers"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors in one line, naming the fix."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)", 2)
+
+
+def positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value
+
+
+def absolute(text: str) -> Path:
+    """A path as the user means it, whatever folder children run in."""
+    return Path(text).absolute()
+
+
+def parser() -> Parser:
+    top = Parser(prog="./duel", description="One HTTP server under four execution models: build, test, measure.",
+                 allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, summary: str, detail: str = "", epilog: str | None = None, within=commands) -> Parser:
+        return within.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",
+                                 epilog=epilog, allow_abbrev=False,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    command("setup", "install what is missing", "From apt and, pinned, from PyPI into .venv; lists it first.")
+    build = command("build", "configure and build")
+    build.add_argument("--preset", choices=PRESETS, default="release", help="default: release")
+    test = command("test", "build, then run the unit and whole-program tests",
+                   "By default under dev, asan\nand tsan. The last line is `N passed, N failed`.")
+    which = test.add_mutually_exclusive_group()
+    which.add_argument("--preset", choices=PRESETS, help="this build only (release has no unit tests)")
+    which.add_argument("--all-presets", action="store_true", help="dev, release, asan and tsan")
+    test.add_argument("-k", metavar="EXPR", dest="expression", help="only tests whose name matches")
+    _table_flags(command("demo", "measure every model and print the seed table",
+                         "Writes results/NAME/:\nresult.json, machine.json, table.md, plots, raw wrk output."))
+    bench = command("bench", "run a benchmark", epilog=_CONTENTS)
+    bench.add_argument("--list", action="store_true", help="name the benchmarks and micro-benchmarks")
+    kinds = bench.add_subparsers(dest="bench", metavar="BENCHMARK", parser_class=Parser)
+    _table_flags(command("table", "the seed table", "As ./duel demo.", within=kinds))
+    floor = command("floor", "CPU time a request against the floor", "Sharded against raw io_uring,\nstealing "
+                    "against raw epoll; pinned to one CPU, then sharing two with wrk.", within=kinds)
+    floor.add_argument("--pairs", type=positive, default=7, metavar="N", help="interleaved pairs (default: 7)")
+    floor.add_argument("--duration", type=positive, default=3, metavar="S", help="seconds a run (default: 3)")
+    floor.add_argument("--json", type=absolute, metavar="F", help="write every figure to F")
+    floor.add_argument("--name", help="also write results/NAME/")
+    floor.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    micro = command("micro", "micro-benchmarks", "Medians with their range.", within=kinds)
+    micro.add_argument("--filter", metavar="RE", help="only benchmarks that match this regular expression")
+    micro.add_argument("--repetitions", type=positive, default=5, metavar="N", help="default: 5")
+    micro.add_argument("--json", type=absolute, metavar="F", help="keep Google Benchmark's JSON at F")
+    command("serve", "run the server in the foreground", "All flags go to duel-server;\n"
+            "Ctrl-C or SIGTERM drains it.", epilog="example: ./duel serve --model sharded --listen 127.0.0.1:8080")
+    clean = command("clean", "remove build folders and caches", "Results are never removed.")
+    clean.add_argument("--all", action="store_true", help="also the Python environment, .venv")
+    return top
+
+
+def _table_flags(parser: Parser) -> None:
+    parser.add_argument("--quick", action="store_true", help="5 s a row instead of 30 s")
+    parser.add_argument("--name", help="folder in results/ (default: demo-<UTC time>)")
+    parser.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    parser.add_argument("--connections", type=positive, default=1000, metavar="N", help="default: 1000, as the seed's")
+    parser.add_argument("--duration", type=positive, metavar="S", help="seconds a row (default: 30, as the seed's)")
+
+
+def dispatch(argv: list[str]) -> int:
+    if argv[:1] == ["serve"]:
+        return _serve(argv[1:])
+    given = parser().parse_args(argv)
+    if given.command == "build":
+        from scripts.build import build
+        build(given.preset)
+    elif given.command == "test":
+        from scripts import suite
+        return 0 if suite.run(suite.expand(given.preset, given.all_presets), given.expression) else 1
+    elif given.command == "clean":
+        from scripts.clean import clean
+        clean(given.all)
+    elif given.command == "demo" or (given.command == "bench" and given.bench == "table"):
+        _table(given)
+    elif given.command == "bench":
+        _bench(given)
+    return 0
+
+
+def _table(given: argparse.Namespace) -> None:
+    from scripts import demo, results
+    from scripts.build import build
+    seconds = given.duration or (5 if given.quick else 30)
+    settings = demo.Settings(given.connections, seconds, 1 if given.quick else 2, given.quick)
+    name = given.name or results.default_name("demo")
+    demo.check(settings, name, given.force)
+    build("release", ["duel-server"])
+    demo.run(settings, name, given.force)
+
+
+def _bench(given: argparse.Namespace) -> None:
+    from scripts import floor, micro, results
+    from scripts.build import build
+    if given.list:
+        print(_CONTENTS + "\nmicro-benchmarks:")
+        micro.show_list()
+    elif given.bench == "floor":
+        floor.check(given.duration)
+        if given.json is not None:
+            results.check_writable(given.json)
+        if given.name is not None:
+            results.check_name(given.name, given.force)
+        build("release", ["duel-server", "floor-epoll", "floor-uring"])
+        floor.run(given.pairs, given.duration, given.json, given.name, given.force)
+    elif given.bench == "micro":
+        micro.check(given.filter, given.json)
+        build("release", ["micro-bench"])
+        micro.run(given.filter, given.repetitions, given.json)
+    else:
+        raise UserError("which benchmark? (table, floor or micro; see ./duel bench --help)", 2)
+
+
+def _serve(flags: list[str]) -> int:
+    """Becomes the server, so that signals and the exit status are the server's own."""
+    if any(flag in ("-h", "--help") for flag in flags):
+        with contextlib.suppress(SystemExit):
+            parser().parse_args(["serve", "--help"])
+        if not (ROOT / SERVER).is_file():
+            print("\nThe server's own flags are listed here once it is built (./duel build).")
+            return 0
+        print(flush=True)
+    else:
+        from scripts.build import build
+        build("release", ["duel-server"])
+    server = str(ROOT / SERVER)
+    os.execv(server, [server, *flags])
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Runs `action` with signals and errors turned into one line and an exit status."""
+    processes.install_signal_handlers()
+    try:
+        return action()
+    except UserError as error:
+        print(f"duel: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped as stopped:
+        print("\nduel: stopped; everything it started has ended, no result was written", file=sys.stderr)
+        return stopped.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"duel: the Python package {error.name} is missing (run ./duel setup)", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = f" {error.filename}:" if error.filename else ""
+        fix = "free some disk space" if error.errno == errno.ENOSPC else "check the path and its permissions"
+        print(f"duel:{place} {error.strerror or error} ({fix})", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: dispatch(sys.argv[1:])))

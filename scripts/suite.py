@@ -1,0 +1,194 @@
+"""./duel test: builds presets and runs their tests, CTest (unit) then pytest (whole programs).
+
+With no preset named: everything under dev, then the unit and whole-program tests again under asan
+and tsan. tests/scripts checks the Python alone and runs once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from scripts import processes
+from scripts.build import build
+from scripts.errors import UserError
+from scripts.paths import CACHE, PRESETS, build_dir
+from scripts.processes import running
+from scripts.progress import Line, duration
+
+DEFAULT_PRESETS = ("dev", "asan", "tsan")
+_TIMES = CACHE / "test-times.json"
+_GUESS_S = {"build": 90.0, "ctest": 40.0, "pytest": 60.0}
+_CTEST = re.compile(r"^\s*(\d+)/(\d+) Test\s+#\d+: (\S+) \.+(.*?)\s+[\d.]+ sec")
+_PYTEST = re.compile(r"^(\S+::\S.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\s")
+_PYTEST_TOTAL = re.compile(r"^collected (\d+) items?(?: / (\d+) deselected)?")
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def count(self, name: str, ok: bool) -> None:
+        if ok:
+            self.passed += 1
+        else:
+            self.failed += 1
+            self.failures.append(name)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished test of CTest; done and total count tests."""
+
+    done: int
+    total: int
+    name: str
+    passed: bool
+
+
+def read_ctest(line: str) -> Outcome | None:
+    """A line that says how a test ended; None for any other. Whatever is not `Passed` failed."""
+    match = _CTEST.match(line)
+    if match is None:
+        return None
+    return Outcome(int(match[1]), int(match[2]), match[3], match[4].strip(" *:") == "Passed")
+
+
+class Stages:
+    """Names the stages as they come and estimates the time left from the last run's durations."""
+
+    def __init__(self, names: list[str], whole: bool) -> None:
+        self._names = names
+        self._whole = whole  # a selection's durations say nothing about the next run's
+        self._began = time.monotonic()
+        self._at = 0
+        try:
+            self._known: dict[str, float] = json.loads(_TIMES.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def run(self, action: Callable[[], None]) -> None:
+        name = self._names[self._at]
+        left = sum(self._estimate(each) for each in self._names[self._at:])
+        self._at += 1
+        print(f"stage {self._at}/{len(self._names)}: {name}, {duration(time.monotonic() - self._began)} gone, "
+              f"about {duration(left)} left", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        action()
+        if not self._whole:
+            return
+        self._known[name] = round(time.monotonic() - began, 1)
+        try:
+            CACHE.mkdir(exist_ok=True)
+            _TIMES.write_text(json.dumps(self._known))
+        except OSError:
+            pass  # only the next estimate suffers
+
+    def _estimate(self, name: str) -> float:
+        return self._known.get(name, _GUESS_S[name.split(maxsplit=1)[0]])
+
+
+def run(presets: list[str], expression: str | None) -> bool:
+    """Runs the suites; the last line printed is `N passed, N failed`. True when nothing failed."""
+    tally = Tally()
+    names = [f"{what} {preset}" for preset in presets for what in ("build", "ctest", "pytest")]
+    stages = Stages(names, whole=expression is None)
+    for index, preset in enumerate(presets):
+        stages.run(partial(build, preset))
+        stages.run(partial(_ctest, preset, expression, tally))
+        stages.run(partial(_pytest, preset, expression, index == 0, tally))
+    for name in tally.failures:
+        print(f"failed: {name}")
+    if tally.passed + tally.failed == 0:
+        raise UserError(f"no test matches -k {expression!r} (list them: ctest --test-dir build/{presets[0]} -N)")
+    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    return tally.failed == 0
+
+
+def expand(preset: str | None, all_presets: bool) -> list[str]:
+    if all_presets:
+        return ["dev", *(each for each in PRESETS if each != "dev")]
+    return [preset] if preset else list(DEFAULT_PRESETS)
+
+
+def _environment(preset: str) -> dict[str, str]:
+    return {**os.environ, "DUEL_BUILD": str(build_dir(preset)), "DUEL_PRESET": preset, "PYTHONUNBUFFERED": "1"}
+
+
+def _prefix(preset: str) -> list[str]:
+    """TSan of GCC 12 cannot map its shadow when the kernel randomises more than 28 bits."""
+    bits = Path("/proc/sys/vm/mmap_rnd_bits")
+    try:
+        wide = preset == "tsan" and int(bits.read_text()) > 28
+    except (OSError, ValueError):
+        wide = False
+    if wide and processes.output_of(["setarch", "-R", "true"]) is not None:
+        return ["setarch", "-R"]
+    return []
+
+
+def _ctest(preset: str, expression: str | None, tally: Tally) -> None:
+    argv = [*_prefix(preset), "ctest", "--test-dir", f"build/{preset}", "--parallel", "2", "--output-on-failure",
+            *(["-R", expression] if expression else [])]
+    line = Line(f"ctest {preset}")
+    lines: list[str] = []
+    before = tally.failed
+    with running(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                 errors="replace", env=_environment(preset)) as child:
+        for text in processes.lines(child):
+            outcome = read_ctest(text)
+            if outcome is None:
+                lines.append(text)
+                continue
+            tally.count(f"{preset}: {outcome.name}", outcome.passed)
+            line.update(outcome.done, outcome.total, outcome.name)
+        code = child.wait()
+    _settle(line, code != 0, tally, before, "".join(lines), f"{preset}: ctest itself (exit status {code})")
+
+
+def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> None:
+    """tests/scripts runs with the first preset only: it holds no C++."""
+    argv = [*_prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no",
+            "-p", "no:cacheprovider", "-o", "python_files=*_test.py", "-o", "console_output_style=classic",
+            *([] if first else ["--ignore=tests/scripts"]), *(["-k", expression] if expression else [])]
+    line = Line(f"pytest {preset}")
+    lines: list[str] = []
+    done = total = 0
+    before = tally.failed
+    with running(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                 errors="replace", env=_environment(preset)) as child:
+        for text in processes.lines(child):
+            collected = _PYTEST_TOTAL.match(text)
+            if collected is not None:
+                total = int(collected[1]) - int(collected[2] or 0)
+            match = _PYTEST.match(text)
+            if match is None:
+                lines.append(text)
+                continue
+            done += 1
+            if match[2] != "SKIPPED":
+                tally.count(f"{preset}: {match[1]}", match[2] in ("PASSED", "XFAIL"))
+            line.update(done, max(total, done), match[1].rsplit("::", 1)[-1])
+        code = child.wait()
+    nothing_ran = code == 5  # pytest's word for: no test was selected
+    _settle(line, code != 0 and not nothing_ran, tally, before, "".join(lines),
+            f"{preset}: pytest itself (exit status {code})")
+
+
+def _settle(line: Line, bad: bool, tally: Tally, before: int, output: str, name: str) -> None:
+    """A runner that fails without naming a test counts as one failure: silence is not success."""
+    if bad and tally.failed == before:
+        tally.count(name, False)
+    if bad:
+        print("\n" + output, file=sys.stderr)
+    line.finish(f"{tally.failed - before} failed" if bad else "passed")

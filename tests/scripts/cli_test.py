@@ -1,0 +1,98 @@
+"""./duel itself: help everywhere, and wrong usage as one line."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from scripts import results, suite
+from scripts.errors import UserError
+from scripts.paths import ROOT
+
+
+def duel(*argv: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(ROOT / "duel"), *argv], capture_output=True, text=True, timeout=60, check=False,
+                          **options)
+
+
+@pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["demo"], ["bench"], ["bench", "table"],
+                                  ["bench", "floor"], ["bench", "micro"], ["serve"], ["clean"]])
+def test_every_command_explains_itself(argv: list[str]) -> None:
+    done = duel(*argv, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: ./duel")
+
+
+@pytest.mark.parametrize(("argv", "message"), [
+    (["frob"], "unknown command 'frob'"),
+    (["demo", "--frob"], "unrecognized arguments: --frob"),
+    (["demo", "--connections", "0"], "'0' is not a whole number above 0"),
+    (["demo", "--connections", "3"], "at least 4"),
+    (["demo", "--duration", "x"], "'x' is not a whole number above 0"),
+    (["demo", "--name", "a/b"], "is not a folder name"),
+    (["build", "--preset", "fast"], "invalid choice: 'fast'"),
+    (["test", "--preset"], "expected one argument"),
+    (["bench"], "which benchmark?"),
+    (["bench", "frob"], "invalid choice: 'frob'"),
+    (["bench", "micro", "--filter", "("], "is not a regular expression"),
+    (["setup", "--frob"], "setup takes no flags")])
+def test_wrong_usage_is_one_line_and_exit_2(argv: list[str], message: str) -> None:
+    done = duel(*argv)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("duel: ")
+
+
+def test_json_in_a_missing_folder_is_refused_before_measuring(tmp_path) -> None:
+    done = duel("bench", "micro", "--json", str(tmp_path / "none" / "micro.json"))
+    assert done.returncode == 1
+    assert "make the folder first" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_too_few_descriptors_is_refused_before_building() -> None:
+    done = subprocess.run(["bash", "-c", f"ulimit -n 256; '{ROOT}/duel' demo"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ulimit -n 1064" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_works_from_another_folder(tmp_path) -> None:
+    assert duel("demo", "--help", cwd=tmp_path).returncode == 0
+
+
+def test_a_result_folder_appears_whole_or_not_at_all(results_folder) -> None:
+    with pytest.raises(RuntimeError):
+        with results.folder("trial", False) as folder:
+            (folder / "half").write_text("x")
+            raise RuntimeError
+    assert list(results_folder.iterdir()) == []
+    with results.folder("trial", False) as folder:
+        (folder / "whole").write_text("first")
+    with results.folder("trial", True) as folder:
+        (folder / "whole").write_text("second")
+    assert [each.name for each in results_folder.iterdir()] == ["trial"]
+    assert (results_folder / "trial" / "whole").read_text() == "second"
+    with pytest.raises(UserError, match="--force"):
+        results.check_name("trial", False)
+
+
+@pytest.mark.parametrize(("line", "name", "outcome"), [
+    (" 3/21 Test  #2: task_test ........................   Passed    0.02 sec", "task_test", "Passed"),
+    ("12/21 Test #12: stealing_test ....................***Failed    1.20 sec", "stealing_test", "Failed"),
+    ("1/2 Test #1: a_test ...***Timeout 300.01 sec", "a_test", "Timeout"),
+    ("1/2 Test #1: a_test ...........Subprocess aborted***Exception:   0.10 sec", "a_test", None)])
+def test_ctest_lines_are_read(line: str, name: str, outcome: str | None) -> None:
+    got = suite.read_ctest(line)
+    assert got is not None
+    assert got.name == name
+    assert got.passed == (outcome == "Passed")
+
+
+def test_default_suite_is_dev_then_the_sanitizers() -> None:
+    assert suite.expand(None, False) == ["dev", "asan", "tsan"]
+    assert suite.expand("release", False) == ["release"]
+    assert suite.expand(None, True) == ["dev", "release", "asan", "tsan"]

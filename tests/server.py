@@ -1,0 +1,148 @@
+"""One duel-server for the length of a `with` block, and what is true of every run of it.
+
+Invariant: the process is either inside its block or gone, ended by its process id. Leaving the
+block in peace drains the server and demands exit code 0 and nothing left alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / os.environ.get("DUEL_BUILD", "build/release")
+BINARY = BUILD / "servers" / "duel-server"
+
+MODELS = ("serial", "threads", "stealing", "sharded")
+CONCURRENT = ("threads", "stealing", "sharded")
+FIBERS = ("stealing", "sharded")
+
+_READY = re.compile(r"^listening on (\S+):(\d+) model=(\S+) driver=(\S+).*\n", re.MULTILINE)
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _sanitizer() -> str:
+    """"address,undefined", "thread" or nothing, as this build was configured."""
+    try:
+        cache = (BUILD / "CMakeCache.txt").read_text()
+    except OSError:
+        return ""
+    found = re.search(r"^DUEL_SANITIZE:\w+=(.*)$", cache, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+SANITIZER = _sanitizer()
+# How long anything may take that should take no time: beyond it a test fails instead of hanging.
+PATIENCE_S = 40.0 if SANITIZER else 15.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}"
+        time.sleep(0.005)
+
+
+class Server:
+    """A server that is listening. `stats` is there once it has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self._process, self._folder = process, folder
+        self.pid = process.pid
+        self.port = 0
+        self.ready_line = ""
+        self.stats: dict[str, Any] = {}
+
+    @property
+    def errors(self) -> str:
+        return (self._folder / "err").read_text(errors="replace")
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def await_ready(self) -> None:
+        def is_ready() -> bool:
+            found = _READY.search((self._folder / "out").read_text(errors="replace"))
+            if found:
+                self.port, self.ready_line = int(found[2]), found[0].strip()
+            if found is None and not self.is_running():
+                if "io_uring_setup is refused" in self.errors:
+                    pytest.skip(self.errors.strip())
+                pytest.fail(f"exit code {self._process.returncode} before ready: {self.errors}")
+            return found is not None
+
+        wait_until(is_ready, "the ready line")
+
+    def signal(self, what: signal.Signals) -> None:
+        self._process.send_signal(what)
+
+    def await_end(self, patience_s: float = PATIENCE_S) -> int:
+        """The exit code; also reads the counters."""
+        try:
+            code = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still running {patience_s:.0f} s after the signal; it said: {self.errors}")
+        with contextlib.suppress(OSError):
+            self.stats = json.loads((self._folder / "stats.json").read_text())
+        return code
+
+    def drain(self, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+        """SIGTERM unless it has ended, and what must hold then. The counters."""
+        if not self.stats:
+            self.signal(signal.SIGTERM)
+            code = self.await_end(patience_s)
+            assert code == 0, f"exit code {code}: {self.errors}"
+        assert self.stats["live"] == {"tasks": 0, "stacks": 0, "descriptors": 0}, self.errors
+        assert "Sanitizer" not in self.errors and "runtime error" not in self.errors, self.errors
+        return self.stats
+
+    def end_now(self) -> None:
+        if self.is_running():
+            self._process.kill()
+            self._process.wait()
+
+    def rss_kib(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1])  # type: ignore[index]
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+@contextlib.contextmanager
+def serving(model: str, *flags: str, workers: int = 2,
+            before_exec: Callable[[], None] | None = None) -> Iterator[Server]:
+    """A server at a port of the kernel's choice, ready on entry, drained and checked on exit."""
+    assert BINARY.exists(), f"{BINARY} is missing: build it, or name another build in DUEL_BUILD"
+    with tempfile.TemporaryDirectory(prefix="duel-test-") as name:
+        folder = Path(name)
+        argv = [str(BINARY), "--model", model, "--workers", str(workers), "--listen", "127.0.0.1:0",
+                "--stats-file", str(folder / "stats.json"), *flags]
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            server = Server(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                             preexec_fn=before_exec), folder)
+        try:
+            server.await_ready()
+            yield server
+            server.drain()
+        except BaseException:
+            if not server.is_running():
+                print(f"{model}: exit code {server.await_end()}: {server.errors}")
+            raise
+        finally:
+            server.end_now()
