@@ -41,7 +41,7 @@ def test_a_hundred_connections_are_all_served(model: str, workers: int) -> None:
 def test_serial_without_keep_alive_serves_the_seeds_load() -> None:
     with serving("serial", "--keep-alive", "off") as server:
         report = wrk.load(server.port, 1000, 3)
-        assert report.refusals == 0 and report.requests > 0, report.text
+        report.check()
         # Each request is a connection; the last ones are cut by wrk, not by the server.
         stats = server.drain()
         assert stats["served"] == stats["requests"] >= report.requests

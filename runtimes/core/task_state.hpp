@@ -122,10 +122,13 @@ class basic_task_state {
     return {done, !done || !(seen & join_waker)};
   }
 
-  // relaxed: the caller already holds a reference, nothing is published by having one more.
   void add_reference() noexcept {
-    if (exclusive_) return word_.store(plain() + one_reference, std::memory_order_relaxed);
-    word_.fetch_add(one_reference, std::memory_order_relaxed);
+    if (exclusive_) {
+      word_.store(plain() + one_reference, std::memory_order_relaxed);  // owner only
+    } else {
+      // relaxed: the caller already holds a reference, having one more publishes nothing.
+      word_.fetch_add(one_reference, std::memory_order_relaxed);
+    }
   }
 
   // (S3) acq_rel: every other owner's last use happens before the one that frees.
@@ -141,7 +144,9 @@ class basic_task_state {
   [[nodiscard]] std::uint64_t word() const noexcept { return load(); }
 
  private:
-  std::uint64_t load() const noexcept { return word_.load(std::memory_order_acquire); }
+  std::uint64_t load() const noexcept {
+    return word_.load(std::memory_order_acquire);  // (S2)
+  }
   // owner only: an exclusive task's word has one accessing thread.
   std::uint64_t plain() const noexcept { return word_.load(std::memory_order_relaxed); }
 

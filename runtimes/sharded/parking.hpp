@@ -37,9 +37,10 @@ class basic_parking {
   // False: a notice has come, do not sleep.
   [[nodiscard]] bool begin_sleep() noexcept {
     std::uint32_t expected = 0;
-    // relaxed: decided by the order of this one word; mail is read after take_notice().
-    return word_.compare_exchange_strong(expected, idle, std::memory_order_relaxed,
-                                         std::memory_order_relaxed);  // relaxed: as above
+    // (M4) release: pairs with notify(), whose caller uses the driver to ring the doorbell.
+    return word_.compare_exchange_strong(expected, idle, std::memory_order_release,
+                                         std::memory_order_relaxed);  // relaxed: mail is
+                                                                      // read after a notice
   }
 
   void end_sleep() noexcept {

@@ -260,6 +260,25 @@ TEST_P(on_shards, ends_exactly_when_nothing_is_left) {
   }
 }
 
+// A wake waits in shard 1's outbox while the reference it was sent with, handed on to
+// shard 2, comes home first: the task must still be there. (The address sanitizer looks.)
+TEST(sharded, a_wake_that_arrives_after_the_last_reference_finds_its_task) {
+  auto model = make_test_model(3);
+  constexpr int flood = 300;  // more than a mailbox holds
+  int arrived = 0;
+  run_clean(*model, [&] {
+    auto last = std::make_shared<waker>();
+    spawn([&] { *last = waker::of(*current_task()); }).join();
+    spawn_at(1, [&arrived, last] {
+      for (int i = 0; i < flood; ++i) spawn_at(0, [&arrived] { ++arrived; });
+      last->wake_by_ref();
+      spawn_at(2, [last] { last->reset(); });
+    });
+    block_for(30ms);  // shard 0 handles no mail meanwhile
+  });
+  EXPECT_EQ(arrived, flood);
+}
+
 TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   cpu_set_t before, after;
   ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);

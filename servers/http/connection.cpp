@@ -6,7 +6,6 @@
 #include "servers/http/connection.hpp"
 
 #include "runtimes/api/count.hpp"
-#include "runtimes/api/drain.hpp"
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
 
@@ -119,23 +118,24 @@ bool connection::await_rest() {
 bool connection::respond() {
   const request& asked = parser_.message();
   if (input_.empty()) block_.reset();
-  // A drain lets requests that came in one piece with this one be answered too.
-  bool drains = input_.empty() && is_draining();
-  bool closes = !asked.keep_alive || !how_.keep_alive || drains;
-  auto after = closes             ? persistence::close
+  bool keeps = asked.keep_alive && how_.keep_alive;
+  auto after = !keeps             ? persistence::close
                : asked.minor == 0 ? persistence::stated
                                   : persistence::implied;
-  responder reply(out_, asked.method == method::head, after);
+  // A drain lets requests that came in one piece with this one be answered too.
+  responder reply(out_, asked.method == method::head, after,
+                  /*yields_to_drain=*/input_.empty());
   answer(asked, reply);
   if (!reply.has_begun()) {
-    refuse({500, "the handler failed"});
+    if (!is_cancelled()) refuse({500, "the handler failed"});  // a cut says nothing
     return false;
   }
   if (!reply.is_complete()) return false;  // too late to say anything: the length tells
   count_response();
   parser_.next();
   head_deadline_ = never;
-  if (!closes) return true;
+  if (!reply.closes()) return true;
+  bool drains = keeps;
   if (out_.flush() && (drains || !input_.empty())) linger();
   return false;
 }

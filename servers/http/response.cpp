@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "runtimes/api/drain.hpp"
 #include "runtimes/api/time.hpp"
 
 namespace duel::http {
@@ -71,6 +72,7 @@ void responder::begin(const response_head& head) {
   left_ = is_head_ ? 0 : head.content_length;
   char* at = out_.reserve(max_head);
   if (!at) return;
+  if (yields_to_drain_ && is_draining()) after_ = persistence::close;
   response_head full = head;
   full.after = after_;
   out_.commit(write_head(at, full));

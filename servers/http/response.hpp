@@ -36,8 +36,11 @@ inline constexpr std::size_t max_head = 512;
 // the announced length is reached or write() says false. For HEAD only the head is sent.
 class responder {
  public:
-  responder(output& out, bool is_head, persistence after) noexcept
-      : out_(out), is_head_(is_head), after_(after) {}
+  // `yields_to_drain`: a drain that has begun by the time the head is written closes the
+  // connection after this answer, and the head says so.
+  responder(output& out, bool is_head, persistence after,
+            bool yields_to_drain = false) noexcept
+      : out_(out), is_head_(is_head), yields_to_drain_(yields_to_drain), after_(after) {}
 
   void send(int status, std::string_view content_type, std::string_view body);
   void begin(const response_head& head);
@@ -46,6 +49,7 @@ class responder {
   bool write(std::string_view part);
 
   [[nodiscard]] bool has_begun() const noexcept { return begun_; }
+  [[nodiscard]] bool closes() const noexcept { return after_ == persistence::close; }
   [[nodiscard]] bool is_complete() const noexcept {
     return begun_ && left_ == 0 && out_.is_ok();
   }
@@ -53,7 +57,8 @@ class responder {
  private:
   output& out_;
   const bool is_head_;
-  const persistence after_;
+  const bool yields_to_drain_;
+  persistence after_;
   bool begun_ = false;
   std::uint64_t left_ = 0;  // bytes of body announced and not yet written
 };
