@@ -50,9 +50,11 @@ class scheduler {
   virtual void release(task& t) noexcept = 0;
 
   // The running task waits. Returns after a wake, at the deadline, or for no reason at all.
+  // Called through suspend.hpp, which spares a listed fiber the call.
   virtual void suspend(task& self, suspend_reason why, publication publish,
                        time_point deadline) = 0;
-  virtual void yield(task& self) = 0;
+  // Models without fibers: the running task's OS thread lets others go first.
+  virtual void yield(task&) {}
 
   // --- places ------------------------------------------------------------------------
   // The places between which the model never moves a task, numbered from 0: the shards of

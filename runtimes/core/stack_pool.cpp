@@ -18,6 +18,9 @@ namespace {
 // Linux 6.13; Debian 12's headers do not name it.
 constexpr int madv_guard_install = 102;
 constexpr std::size_t stacks_per_slab = 64;
+// Stacks that began at the same offset of their pages would all use the same few sets of the
+// first-level cache; each begins up to 15 lines lower than its neighbour.
+constexpr std::size_t colours = 16, colour_step = 64;  // bytes
 
 std::size_t page_size() {
   static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -46,7 +49,7 @@ bool has_guard_install() {
 }  // namespace
 
 stack_pool::stack_pool(std::size_t stack_size) noexcept
-    : stack_size_((stack_size + page_size() - 1) / page_size() * page_size()) {}
+    : stride_((stack_size + page_size() - 1) / page_size() * page_size() + page_size()) {}
 
 stack_pool::~stack_pool() {
   DUEL_ASSERT(available() == mapped());
@@ -60,26 +63,27 @@ stack_pool::~stack_pool() {
 }
 
 void stack_pool::map_slab() {
-  std::size_t size = stacks_per_slab * stack_size_;
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+  std::size_t slab_size = stacks_per_slab * stride_;
+  void* memory = ::mmap(nullptr, slab_size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) out_of_stacks(errno, "mmap");
   // A huge page would make every first touch cost 2 MiB.
-  ::madvise(memory, size, MADV_NOHUGEPAGE);
+  ::madvise(memory, slab_size, MADV_NOHUGEPAGE);
   auto* base = static_cast<std::byte*>(memory);
   for (std::size_t i = 0; i < stacks_per_slab; ++i) {
-    std::byte* guard = base + i * stack_size_;
+    std::byte* guard = base + i * stride_;
     int refused = has_guard_install() ? ::madvise(guard, page_size(), madv_guard_install)
                                       : ::mprotect(guard, page_size(), PROT_NONE);
     if (refused) {
       int error = errno;
-      ::munmap(memory, size);
+      ::munmap(memory, slab_size);
       out_of_stacks(error, "guard page");
     }
   }
-  slabs_.emplace_back(base, size);
+  slabs_.emplace_back(base, slab_size);
   for (std::size_t i = stacks_per_slab; i-- > 0;) {
-    free_.emplace_back(base + i * stack_size_ + page_size(), stack_size_ - page_size());
+    std::size_t size = stride_ - page_size() - i % colours * colour_step;
+    free_.emplace_back(base + i * stride_ + page_size(), size);
   }
 }
 

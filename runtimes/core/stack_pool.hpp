@@ -47,7 +47,9 @@ class stack_pool {
  private:
   void map_slab();
 
-  const std::size_t stack_size_;  // bytes, with the guard page
+  // Bytes from one stack to the next, guard page included: no power of two, or all stacks
+  // would meet in the same sets of the second-level cache.
+  const std::size_t stride_;
   mutable std::mutex mutex_;      // guards what follows
   std::vector<stack> free_;
   std::vector<std::span<std::byte>> slabs_;

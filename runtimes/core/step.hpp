@@ -24,9 +24,13 @@ inline void body_of_task(void* self) noexcept {
   complete_task(t);
 }
 
-// Requires a task that is owed a run. Out of stacks, the task fails with that error instead.
+// A task that yields stays in the running state: its queue entry is the only way to it, so
+// nobody else can start it, and a wake meanwhile is remembered as for any running task. That
+// saves two of the three RMWs of a yield.
+//
+// Requires a task from a queue. Out of stacks, the task fails with that error instead.
 [[nodiscard, gnu::always_inline]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
-  t.state.to_running();
+  if (!std::exchange(t.yields, false)) t.state.to_running();
   t.budget = operations_per_step;
   set_current_task(&t);
   if (!t.context.is_prepared()) {
@@ -45,10 +49,7 @@ inline void body_of_task(void* self) noexcept {
     stacks.give_back(t.context.release_stack());
     return step_end::finished;
   }
-  if (std::exchange(t.yields, false)) {
-    t.state.to_queued();
-    return step_end::queued;
-  }
+  if (t.yields) return step_end::queued;
   if (auto publish = std::exchange(t.publish, {}); publish.call) {
     publish.call(publish.context, waker::of(t));
   }
@@ -56,14 +57,14 @@ inline void body_of_task(void* self) noexcept {
 }
 
 // Fiber side of the same: leaves the stack and returns at the next step.
-inline void switch_out_to_wait(task& self, suspend_reason why, publication publish) noexcept {
+[[gnu::always_inline]] inline void switch_out_to_wait(task& self, suspend_reason why, publication publish) noexcept {
   self.waits_for = why;
   self.publish = publish;
   self.context.suspend();
   self.waits_for = suspend_reason::none;
 }
 
-inline void switch_out_to_yield(task& self) noexcept {
+[[gnu::always_inline]] inline void switch_out_to_yield(task& self) noexcept {
   self.yields = true;
   self.context.suspend();
 }

@@ -5,16 +5,12 @@
 
 namespace duel {
 
-namespace {
-thread_local task* running_task = nullptr;
-}
+constinit thread_local task* detail::running_task = nullptr;
 
 task* current_task() noexcept {
   asm volatile("");  // keeps the call from being folded as a pure function
-  return running_task;
+  return detail::running_task;
 }
-
-void set_current_task(task* t) noexcept { running_task = t; }
 
 waker waker::of(task& t) noexcept {
   t.state.add_reference();

@@ -44,7 +44,7 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
 
   task* queue_next = nullptr;  // whoever holds the queue entry
   unsigned home = 0;           // shard that owns it, or worker whose live list has it
-  bool is_live_linked = false;  // the running task's worker only
+  bool is_listed = false;  // in the live list of a fiber scheduler; its own thread only
 
   // Of the running task only; no other thread looks.
   suspend_reason waits_for = suspend_reason::none;
@@ -52,11 +52,12 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   std::uint16_t budget = 0;  // operations left before it must yield
 
   // Fiber models: what the task asks of its scheduler as it switches out (step.hpp).
-  bool yields = false;
+  bool yields = false;  // from the switch out until the next step
   // Sharded: wakes and cancels under way to its home; the task is not freed before they arrive.
   std::atomic<std::uint32_t> messages{0};
   publication publish;
   fiber context;
+  [[nodiscard]] bool is_fiber() const noexcept { return context.is_prepared(); }
 
   waker join_cell;  // guarded by JOIN_WAKER, see join_handle.hpp
 
@@ -73,6 +74,11 @@ void complete_task(task& t) noexcept;
 // The task that runs on this thread, or null outside any. Not inlined: a fiber may continue
 // on another thread, where an address computed before would be the old thread's.
 [[nodiscard, gnu::noinline]] task* current_task() noexcept;
-[[gnu::noinline]] void set_current_task(task* t) noexcept;
+
+namespace detail {
+extern constinit thread_local task* running_task;
+}
+// For schedulers, on the thread's own stack, which never moves: so this one may be inlined.
+inline void set_current_task(task* t) noexcept { detail::running_task = t; }
 
 }  // namespace duel

@@ -1,10 +1,11 @@
 // task_state.hpp - the life-cycle of a task in one 64-bit word.
 //
 //   bit  name           set while
-//   0    running        a worker is inside the task's body; the lock of the task's result
+//   0    running        a worker is inside the task's body, or the task has yielded and is in
+//                       a queue; the lock of the task's result
 //   1    complete       the result is stored; never cleared
 //   2    notified       the task is owed a run: it is in exactly one queue, or (with running)
-//                       will be put there when it suspends
+//                       will be put there when it next suspends
 //   3    join_interest  a join_handle exists
 //   4    join_waker     the join-waker cell holds a waker (who may touch it: join_handle.hpp)
 //   5    cancelled      somebody asked the task to finish early
@@ -51,8 +52,8 @@ class basic_task_state {
   explicit basic_task_state(bool exclusive, std::uint64_t word = start) noexcept
       : word_(word), exclusive_(exclusive) {}
 
-  // (S1) acquire: pairs with the release half of wake() and to_queued(): whatever the waker
-  // wrote before waking is visible to the body that now runs.
+  // (S1) acquire: pairs with the release half of wake(): whatever the waker wrote before
+  // waking is visible to the body that now runs.
   void to_running() noexcept {
     [[maybe_unused]] auto seen = update([](auto w) { return w ^ (running | notified); });
     DUEL_ASSERT((seen & (running | complete | notified)) == notified);
@@ -64,12 +65,6 @@ class basic_task_state {
     auto seen = update([](auto w) { return w & ~running; });
     DUEL_ASSERT((seen & (running | complete)) == running);
     return seen & notified ? idle_action::enqueue : idle_action::none;
-  }
-
-  // After the switch out of a task that yields: the caller puts it at the back of its queue.
-  void to_queued() noexcept {
-    [[maybe_unused]] auto seen = update([](auto w) { return (w & ~running) | notified; });
-    DUEL_ASSERT((seen & (running | complete)) == running);
   }
 
   // (S2) release: publishes the result to is_complete() and to set_join_waker()'s failure.

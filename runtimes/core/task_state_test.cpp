@@ -44,9 +44,6 @@ const std::vector<row> table{
     {"to_idle", while_running, [](ts& s) { return int(s.to_idle() == idle_action::enqueue); },
      [](std::uint64_t w) { return w & ~ts::running; },
      [](std::uint64_t w) { return int(has(w, ts::notified)); }},
-    {"to_queued", while_running, [](ts& s) { s.to_queued(); return 0; },
-     [](std::uint64_t w) { return (w & ~ts::running) | ts::notified; },
-     [](std::uint64_t) { return 0; }},
     {"to_complete with a result", while_running,
      [](ts& s) { auto c = s.to_complete(true); return c.done + 2 * c.join_waker; },
      [](std::uint64_t w) {

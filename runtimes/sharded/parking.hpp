@@ -22,6 +22,7 @@ class basic_parking {
  public:
   // Any thread. True: the caller must ring the owner's doorbell.
   // (M2) release: the mail in place before is visible to the owner that takes the notice.
+  // (M4) acquire: seeing `idle`, the caller may use the owner's driver.
   [[nodiscard]] bool notify() noexcept {
     return word_.fetch_or(notified, std::memory_order_acq_rel) == idle;
   }
@@ -37,14 +38,14 @@ class basic_parking {
   // False: a notice has come, do not sleep.
   [[nodiscard]] bool begin_sleep() noexcept {
     std::uint32_t expected = 0;
-    // (M4) release: pairs with notify(), whose caller uses the driver to ring the doorbell.
+    // (M4) release: pairs with notify(), whose caller uses the driver to ring the
+    // doorbell. relaxed on failure: mail is read after take_notice().
     return word_.compare_exchange_strong(expected, idle, std::memory_order_release,
-                                         std::memory_order_relaxed);  // relaxed: mail is
-                                                                      // read after a notice
+                                         std::memory_order_relaxed);
   }
 
   void end_sleep() noexcept {
-    word_.fetch_and(~idle, std::memory_order_relaxed);  // relaxed: as above
+    word_.fetch_and(~idle, std::memory_order_relaxed);  // relaxed: publishes nothing
   }
 
  private:

@@ -118,7 +118,6 @@ class scheduler final : public duel::scheduler {
   }
   void suspend(task& self, suspend_reason why, publication publish,
                time_point deadline) override;
-  void yield(task& self) override { switch_out_to_yield(self); }
 
   [[nodiscard]] unsigned homes() const noexcept override { return options_.shards; }
   [[nodiscard]] driver& io() noexcept override { return this_shard->driver(); }

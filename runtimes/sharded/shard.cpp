@@ -87,6 +87,7 @@ void shard::admit(task& t) noexcept {
   hold_work();
   t.home = index;
   live_.push_back(t);
+  t.is_listed = true;
   live_count_.store(live() + 1, std::memory_order_relaxed);  // owner only
   ready_.push(t);
 }

@@ -20,16 +20,17 @@ thread_local worker* thread_worker = nullptr;
 
 }  // namespace
 
-scheduler::scheduler(unsigned workers, std::string driver_name, const driver_factory& make_driver)
+scheduler::scheduler(unsigned count, std::string driver_name, const driver_factory& make_driver)
     : duel::scheduler(false),
-      idle_(workers),
+      worker_count_(count),
+      idle_(count),
       timers_([this] { driver_->interrupt(); }),
       driver_name_(std::move(driver_name)),
-      live_(workers) {
+      live_(count) {
   auto made = make_driver(timers_);
   if (!made) throw std::system_error(made.error(), driver_name_ + " driver");
   driver_ = std::move(*made);
-  for (unsigned i = 0; i < workers; ++i) {
+  for (unsigned i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<worker>(*this, i, stacks_));
   }
 }
@@ -100,7 +101,7 @@ struct wait_timer : timer {
 
 void scheduler::suspend(task& self, suspend_reason why, publication publish,
                         time_point deadline) {
-  if (!self.is_live_linked) remember(self);
+  if (!self.is_listed) remember(self);
   if (deadline == never) return switch_out_to_wait(self, why, publish);
   wait_timer alarm(self);
   timers_.arm(alarm, deadline);
@@ -108,15 +109,13 @@ void scheduler::suspend(task& self, suspend_reason why, publication publish,
   timers_.disarm(alarm);
 }
 
-void scheduler::yield(task& self) { switch_out_to_yield(self); }
-
 // --- stopping ------------------------------------------------------------------------
 
 // Before its first wait, so that a task which never waits pays nothing. A stop() that has
 // passed this list is seen by is_cancelled() before the wait: both look under the list's lock.
 void scheduler::remember(task& self) {
   self.home = this_worker()->index();
-  self.is_live_linked = true;
+  self.is_listed = true;
   auto& list = live_[self.home];
   std::lock_guard lock(list.mutex);
   list.tasks.push_back(self);
@@ -124,7 +123,7 @@ void scheduler::remember(task& self) {
 }
 
 void scheduler::forget(task& t) noexcept {
-  if (!t.is_live_linked) return;
+  if (!t.is_listed) return;
   auto& list = live_[t.home];
   std::lock_guard lock(list.mutex);
   t.unlink();

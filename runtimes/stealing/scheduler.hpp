@@ -40,7 +40,6 @@ class scheduler final : public duel::scheduler {
   void cancel(task& t) noexcept override;
   void release(task& t) noexcept override;
   void suspend(task& self, suspend_reason why, publication publish, time_point deadline) override;
-  void yield(task& self) override;
   [[nodiscard]] unsigned homes() const noexcept override { return 1; }
   [[nodiscard]] driver& io() noexcept override { return *driver_; }
   [[nodiscard]] counters& local_counters() noexcept override;
@@ -50,7 +49,7 @@ class scheduler final : public duel::scheduler {
   [[nodiscard]] std::size_t stacks_in_use() const noexcept override;
 
   // --- for workers ---------------------------------------------------------------------
-  [[nodiscard]] unsigned workers() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  [[nodiscard]] unsigned workers() const noexcept { return worker_count_; }
   [[nodiscard]] worker& worker_at(unsigned i) noexcept { return *workers_[i]; }
   [[nodiscard]] inject_queue& injected() noexcept { return injected_; }
   [[nodiscard]] parking& idle() noexcept { return idle_; }
@@ -71,6 +70,7 @@ class scheduler final : public duel::scheduler {
   void unpark(unsigned i) noexcept;
   void remember(task& self);
 
+  const unsigned worker_count_;
   stack_pool stacks_;
   parking idle_;
   inject_queue injected_;

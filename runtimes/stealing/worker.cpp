@@ -6,9 +6,6 @@
 namespace duel::stealing {
 
 namespace {
-// Every so many tasks the inject queue goes first and the driver is polled; Tokio's and Go's
-// number, prime so that it does not beat with anything.
-constexpr unsigned fairness_interval = 61;
 // A pair of tasks that wake each other may use the lifo slot this often in a row.
 constexpr unsigned lifo_limit = 3;
 }  // namespace
@@ -28,7 +25,8 @@ void worker::run() {
 
 // Where work comes from, nearest first.
 task* worker::next_task() {
-  if (++tick_ % fairness_interval == 0) {
+  if (--turns_to_fairness_ == 0) {
+    turns_to_fairness_ = fairness_interval;
     maintain();
     if (task* t = next_injected()) return t;
   }
@@ -96,7 +94,7 @@ void worker::push_next(task& t) {
 }
 
 void worker::push_back(task& t) {
-  bool others_wait = lifo_ || !queue_.empty();
+  bool others_wait = shared_.workers() > 1 && (lifo_ || !queue_.empty());
   push_to_queue(t);
   if (others_wait) offer_work();
 }

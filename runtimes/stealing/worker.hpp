@@ -14,6 +14,10 @@ namespace duel::stealing {
 
 class scheduler;
 
+// Every so many tasks the inject queue goes first and the driver is polled; Tokio's and Go's
+// number, prime so that it does not beat with anything.
+inline constexpr unsigned fairness_interval = 61;
+
 class worker {
  public:
   worker(scheduler& shared, unsigned index, stack_pool& stacks);
@@ -66,7 +70,7 @@ class worker {
 
   task* lifo_ = nullptr;         // the task woken last; not stealable
   unsigned lifo_run_ = 0;        // tasks taken from it in a row
-  unsigned tick_ = 0;            // tasks run
+  unsigned turns_to_fairness_ = fairness_interval;
   bool searching_ = false;       // counted in parking
   bool collecting_ = false;      // in the driver: wakes are offered once, afterwards
   std::uint32_t random_;         // xorshift state: where stealing starts

@@ -22,23 +22,6 @@ stream& stream::operator=(stream&& other) noexcept {
   return *this;
 }
 
-result<buffer_lease> stream::receive(time_point deadline) {
-  operation op{.kind = io_kind::receive, .target = *socket_, .data = {}, .deadline = deadline};
-  io().perform(op);
-  if (op.result < 0) return failure(static_cast<int>(-op.result));
-  return std::move(op.lease);
-}
-
-result<void> stream::send(std::span<const std::byte> bytes, time_point deadline) {
-  while (!bytes.empty()) {
-    operation op{.kind = io_kind::send, .target = *socket_, .data = bytes, .deadline = deadline};
-    io().perform(op);
-    if (op.result < 0) return failure(static_cast<int>(-op.result));
-    bytes = bytes.subspan(static_cast<std::size_t>(op.result));
-  }
-  return {};
-}
-
 void stream::shutdown_send() noexcept { ::shutdown(socket_->fd, SHUT_WR); }
 
 void stream::close() noexcept {

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "runtimes/core/driver.hpp"
+#include "runtimes/core/scheduler.hpp"
 
 namespace duel::net {
 
@@ -21,9 +22,10 @@ class stream {
   ~stream() { close(); }
 
   // Some bytes, in pool memory; empty at the end of the stream.
-  [[nodiscard]] result<buffer_lease> receive(time_point deadline = never);
+  [[nodiscard]] inline result<buffer_lease> receive(time_point deadline = never);
   // All of `bytes`, or an error (how much was sent is then unknown).
-  [[nodiscard]] result<void> send(std::span<const std::byte> bytes, time_point deadline = never);
+  [[nodiscard]] inline result<void> send(std::span<const std::byte> bytes,
+                                         time_point deadline = never);
   // No more will be sent: the peer reads end of stream.
   void shutdown_send() noexcept;
   // Closes at once; unread received bytes make the kernel reset the connection. May suspend.
@@ -36,5 +38,24 @@ class stream {
   explicit stream(std::unique_ptr<socket> s) noexcept : socket_(std::move(s)) {}
   std::unique_ptr<socket> socket_;
 };
+
+// Inline by force, as suspend() is and for the same reason: they return after a switch.
+[[gnu::always_inline]] inline result<buffer_lease> stream::receive(time_point deadline) {
+  operation op{.kind = io_kind::receive, .target = *socket_, .data = {}, .deadline = deadline};
+  current_task()->owner.io().perform(op);
+  if (op.result < 0) return failure(static_cast<int>(-op.result));
+  return std::move(op.lease);
+}
+
+[[gnu::always_inline]] inline result<void> stream::send(std::span<const std::byte> bytes,
+                                                        time_point deadline) {
+  while (!bytes.empty()) {
+    operation op{.kind = io_kind::send, .target = *socket_, .data = bytes, .deadline = deadline};
+    current_task()->owner.io().perform(op);
+    if (op.result < 0) return failure(static_cast<int>(-op.result));
+    bytes = bytes.subspan(static_cast<std::size_t>(op.result));
+  }
+  return {};
+}
 
 }  // namespace duel::net

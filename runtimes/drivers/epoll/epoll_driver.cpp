@@ -126,7 +126,7 @@ class epoll_driver final : public polled_driver {
 
 void epoll_driver::perform(operation& op) {
   task& self = *current_task();
-  if (self.budget == 0) self.owner.yield(self);
+  if (self.budget == 0) yield(self);
   if (self.budget > 0) --self.budget;
   auto& s = static_cast<epoll_socket&>(op.target);
   direction& side = s.of(op.kind);

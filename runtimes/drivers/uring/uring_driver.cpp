@@ -59,13 +59,15 @@ class uring_driver final : public polled_driver {
 
  private:
   void accept(uring_socket& s, operation& op, task& self);
-  void receive(uring_socket& s, operation& op, task& self);
-  void send(uring_socket& s, operation& op, task& self);
+  // Inline by force, as suspend() is and for the same reason: they return after a switch.
+  [[gnu::always_inline]] inline void receive(uring_socket& s, operation& op, task& self);
+  [[gnu::always_inline]] inline void send(uring_socket& s, operation& op, task& self);
 
   void arm_accept(uring_socket& s) noexcept;
   void arm_receive(uring_socket& s) noexcept;
   void cancel(uring_socket& s, direction& side, tag what) noexcept;
-  static void wait(direction& side, task& self, suspend_reason why);
+  [[gnu::always_inline]] static inline void wait(direction& side, task& self,
+                                                 suspend_reason why);
 
   void complete(const ::io_uring_cqe& cqe) noexcept;
   void complete_accept(uring_socket& s, const ::io_uring_cqe& cqe) noexcept;
@@ -80,7 +82,7 @@ class uring_driver final : public polled_driver {
 
 // An operation that did not wait still counts against the task's turn.
 void spend_budget(task& self) {
-  if (self.budget == 0 || --self.budget == 0) self.owner.yield(self);
+  if (self.budget == 0 || --self.budget == 0) yield(self);
 }
 
 // Why an operation that has nothing yet must end, or 0.
@@ -202,7 +204,7 @@ void uring_driver::send(uring_socket& s, operation& op, task& self) {
 
 void uring_driver::wait(direction& side, task& self, suspend_reason why) {
   side.waiter = &self;
-  self.owner.suspend(self, why, {}, never);
+  suspend(self, why, {}, never);
   side.waiter = nullptr;
 }
 
