@@ -46,8 +46,9 @@ class model_test : public testing::TestWithParam<test_model> {
     return GetParam().model == "threads" ? std::min<std::size_t>(wanted, 100) : wanted;
   }
 
-  void run(std::move_only_function<void()> main) {
-    auto before = open_descriptors();
+  // `given`: descriptors that `main` takes over and closes.
+  void run(std::move_only_function<void()> main, std::size_t given = 0) {
+    auto before = open_descriptors() - given;
     {
       model_options options;
       options.model = GetParam().model;

@@ -24,6 +24,9 @@ class driver {
   // -ETIMEDOUT at op.deadline and with -ECANCELED when the task is cancelled.
   virtual void perform(operation& op) = 0;
 
+  // Waits until nothing that a send handed over is on its way any more.
+  virtual void finish_sends(socket&) {}
+
   // Ends all use of the socket and closes its descriptor; may suspend. No operation on it is
   // under way. `linger`: bytes may still be unread or unsent; see net/stream.hpp.
   virtual void close(std::unique_ptr<socket> s) noexcept = 0;

@@ -2,7 +2,8 @@
 //
 // An operation lives on its task's stack for exactly as long as driver::perform() takes, and
 // perform() returns only when no kernel and no driver refers to it any more: its buffers need
-// no owner but the stack.
+// no owner but the stack. Memory that is handed over with a send (`lease`) is the driver's
+// from then on.
 #pragma once
 
 #include <cstddef>
@@ -75,7 +76,9 @@ struct operation {
   time_point deadline = never;
 
   std::int64_t result = 0;  // as above, or -errno (-ETIMEDOUT, -ECANCELED among them)
-  buffer_lease lease;       // receive: the bytes
+  // receive: the bytes. send: if set, it owns `data`, and a driver may take it, report
+  // everything as sent at once, and report a failure at the socket's next send.
+  buffer_lease lease;
 };
 
 }  // namespace duel

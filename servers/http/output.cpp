@@ -37,7 +37,10 @@ bool output::write(std::string_view bytes) {
 }
 
 bool output::flush() {
-  if (used_ > 0 && ok_) send(block_.bytes().first(used_));
+  if (used_ > 0 && ok_) {
+    block_.trim(used_);
+    ok_ = to_.send(std::move(block_), deadline_after(patience_)).has_value();
+  }
   used_ = 0;
   block_.reset();
   return ok_;

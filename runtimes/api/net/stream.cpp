@@ -22,7 +22,10 @@ stream& stream::operator=(stream&& other) noexcept {
   return *this;
 }
 
-void stream::shutdown_send() noexcept { ::shutdown(socket_->fd, SHUT_WR); }
+void stream::shutdown_send() noexcept {
+  io().finish_sends(*socket_);
+  ::shutdown(socket_->fd, SHUT_WR);
+}
 
 void stream::close() noexcept {
   if (socket_) io().close(std::move(socket_));

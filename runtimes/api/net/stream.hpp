@@ -26,7 +26,11 @@ class stream {
   // All of `bytes`, or an error (how much was sent is then unknown).
   [[nodiscard]] inline result<void> send(std::span<const std::byte> bytes,
                                          time_point deadline = never);
-  // No more will be sent: the peer reads end of stream.
+  // The same with memory that is handed over: it goes back to its pool when the kernel is done
+  // with it, perhaps after this returned. At most one block is on its way; a failure after
+  // the return is the next send's result.
+  [[nodiscard]] inline result<void> send(buffer_lease block, time_point deadline = never);
+  // No more will be sent: the peer reads end of stream after what has been. May suspend.
   void shutdown_send() noexcept;
   // Closes at once; unread received bytes make the kernel reset the connection. May suspend.
   void close() noexcept;
@@ -56,6 +60,17 @@ class stream {
     bytes = bytes.subspan(static_cast<std::size_t>(op.result));
   }
   return {};
+}
+
+[[gnu::always_inline]] inline result<void> stream::send(buffer_lease block,
+                                                        time_point deadline) {
+  std::span<const std::byte> bytes = block.bytes();
+  operation op{.kind = io_kind::send, .target = *socket_, .data = bytes, .deadline = deadline};
+  op.lease = std::move(block);
+  current_task()->owner.io().perform(op);
+  if (op.result < 0) return failure(static_cast<int>(-op.result));
+  auto sent = static_cast<std::size_t>(op.result);
+  return sent == bytes.size() ? result<void>() : send(bytes.subspan(sent), deadline);
 }
 
 }  // namespace duel::net

@@ -6,12 +6,10 @@
 #include "runtimes/drivers/uring/uring_driver.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "runtimes/core/block_pool.hpp"
 #include "runtimes/core/suspend.hpp"
@@ -45,6 +43,9 @@ class uring_driver final : public polled_driver {
   // --- driver --------------------------------------------------------------------------
   result<std::unique_ptr<socket>> adopt(int fd) override;
   void perform(operation& op) override;
+  void finish_sends(socket& s) override {
+    await_send(static_cast<uring_socket&>(s), *current_task());
+  }
   void close(std::unique_ptr<socket> s) noexcept override;
   buffer_lease lease_buffer() override { return {*this, take_block(), block_id}; }
   void give_back(std::span<std::byte> bytes, unsigned id) noexcept override;
@@ -63,13 +64,16 @@ class uring_driver final : public polled_driver {
   [[gnu::always_inline]] inline void receive(uring_socket& s, operation& op, task& self);
   [[gnu::always_inline]] inline void send(uring_socket& s, operation& op, task& self);
 
+  void await_send(uring_socket& s, task& self);
   void arm_accept(uring_socket& s) noexcept;
   void arm_receive(uring_socket& s) noexcept;
+  void arm_send(uring_socket& s, std::span<const std::byte> data) noexcept;
   void cancel(uring_socket& s, direction& side, tag what) noexcept;
   [[gnu::always_inline]] static inline void wait(direction& side, task& self,
                                                  suspend_reason why);
 
   void complete(const ::io_uring_cqe& cqe) noexcept;
+  void complete_handed_over(uring_socket& s) noexcept;
   void complete_accept(uring_socket& s, const ::io_uring_cqe& cqe) noexcept;
   void complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) noexcept;
 
@@ -182,23 +186,31 @@ void uring_driver::accept(uring_socket& s, operation& op, task& self) {
 }
 
 void uring_driver::send(uring_socket& s, operation& op, task& self) {
+  if (s.out.is_armed) await_send(s, self);  // the block that was handed over before
   s.out.begin(op.deadline);
+  if (s.send_error != 0) {
+    op.result = s.send_error;
+    return;
+  }
   for (;;) {
-    auto& sqe = ring_.next_request();
-    // MSG_WAITALL: the kernel goes on by itself after a short send.
-    ::io_uring_prep_send(&sqe, s.fd, op.data.data(), op.data.size(),
-                         MSG_NOSIGNAL | MSG_WAITALL);
-    sqe.user_data = s.user_data(tag::send);
-    s.out.is_armed = true;
-    s.out.is_cancelling = false;
-    while (s.out.is_armed) {  // the kernel reads the caller's memory until then
-      if (!s.out.is_cancelling && interruption(self, s.out)) cancel(s, s.out, tag::send);
-      wait(s.out, self, suspend_reason::send);
+    arm_send(s, op.data);
+    if (!op.lease.empty()) {
+      s.handed_over = std::move(op.lease);
+      op.result = static_cast<std::int64_t>(op.data.size());
+      return;
     }
+    await_send(s, self);  // the kernel reads the caller's memory until then
     op.result = s.sent;
     if (s.sent != -ECANCELED) return;
     op.result = interruption(self, s.out);
     if (op.result != 0) return;
+  }
+}
+
+void uring_driver::await_send(uring_socket& s, task& self) {
+  while (s.out.is_armed) {
+    if (!s.out.is_cancelling && interruption(self, s.out)) cancel(s, s.out, tag::send);
+    wait(s.out, self, suspend_reason::send);
   }
 }
 
@@ -210,8 +222,14 @@ void uring_driver::wait(direction& side, task& self, suspend_reason why) {
 
 void uring_driver::close(std::unique_ptr<socket> closing) noexcept {
   auto& s = static_cast<uring_socket&>(*closing);
-  DUEL_ASSERT(!s.out.is_armed);
   task& self = *current_task();
+  // What was handed over is owed to the peer until its deadline, also in a drain.
+  while (s.out.is_armed) {
+    if (!s.out.is_cancelling && (s.out.expired || self.owner.is_cut())) {
+      cancel(s, s.out, tag::send);
+    }
+    wait(s.out, self, suspend_reason::send);
+  }
   // Not ended by a cancellation: the record must stay until the kernel has let go of it.
   while (s.in.is_armed) {
     if (!s.in.is_cancelling) cancel(s, s.in, s.in_tag);
@@ -252,6 +270,15 @@ void uring_driver::arm_receive(uring_socket& s) noexcept {
   s.in.is_cancelling = false;
 }
 
+void uring_driver::arm_send(uring_socket& s, std::span<const std::byte> data) noexcept {
+  auto& sqe = ring_.next_request();
+  // MSG_WAITALL: the kernel goes on by itself after a short send.
+  ::io_uring_prep_send(&sqe, s.fd, data.data(), data.size(), MSG_NOSIGNAL | MSG_WAITALL);
+  sqe.user_data = s.user_data(tag::send);
+  s.out.is_armed = true;
+  s.out.is_cancelling = false;
+}
+
 void uring_driver::cancel(uring_socket& s, direction& side, tag what) noexcept {
   auto& sqe = ring_.next_request();
   ::io_uring_prep_cancel64(&sqe, s.user_data(what), 0);
@@ -283,9 +310,20 @@ void uring_driver::complete(const ::io_uring_cqe& cqe) noexcept {
     case tag::send:
       s->out.is_armed = false;
       s->sent = cqe.res;
+      if (!s->handed_over.empty()) complete_handed_over(*s);
       s->out.wake();
       break;
   }
+}
+
+void uring_driver::complete_handed_over(uring_socket& s) noexcept {
+  auto owed = static_cast<int>(s.handed_over.bytes().size());
+  if (s.sent == -ECANCELED && s.out.expired) {
+    s.send_error = -ETIMEDOUT;
+  } else if (s.sent != owed) {
+    s.send_error = s.sent < 0 ? s.sent : -EPIPE;
+  }
+  s.handed_over.reset();
 }
 
 void uring_driver::complete_accept(uring_socket& s, const ::io_uring_cqe& cqe) noexcept {
@@ -320,51 +358,7 @@ void uring_driver::complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) 
   }
 }
 
-std::string refused(const char* what, int error, const char* fix) {
-  if (error == ENOMEM) fix = "raise ulimit -l, or lower --workers";
-  if (error == EMFILE) fix = "raise ulimit -n";
-  return fmt::format("{}: {}, errno {} ({}; or use --model stealing or --model threads)",
-                     what, std::strerror(error), error, fix);
-}
-
 }  // namespace
-
-// --- what the kernel has
-// -------------------------------------------------------------------
-
-std::expected<options, std::string> supported(options wanted) {
-  ring trial;
-  int error = trial.open(wanted.work);
-  while (error == EINVAL && wanted.work != task_work::interrupting) {
-    wanted.work = static_cast<task_work>(static_cast<int>(wanted.work) + 1);
-    error = trial.open(wanted.work);
-  }
-  if (error) {
-    return std::unexpected(refused("io_uring is refused", error,
-                                   "set sysctl kernel.io_uring_disabled=0 and let the "
-                                   "seccomp profile pass io_uring_setup"));
-  }
-  buffer_pool buffers;
-  if (int lacking = buffers.open(trial.raw())) {
-    return std::unexpected(refused("io_uring has no provided-buffer rings", lacking,
-                                   "they need Linux 5.19"));
-  }
-  // Multishot receive cannot be asked for; it came with this request, in Linux 6.0.
-  auto* probe = ::io_uring_get_probe_ring(&trial.raw());
-  if (!probe || !::io_uring_opcode_supported(probe, IORING_OP_SEND_ZC)) {
-    wanted.multishot_receive = false;
-  }
-  if (probe) ::io_uring_free_probe(probe);
-  return wanted;
-}
-
-std::string describe(const options& chosen) {
-  const char* work = chosen.work == task_work::deferred      ? "defer-taskrun"
-                     : chosen.work == task_work::cooperative ? "coop-taskrun"
-                                                             : "plain";
-  return fmt::format("ring={} recv={}", work,
-                     chosen.multishot_receive ? "multishot" : "oneshot");
-}
 
 result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
                                                    const options& chosen) {

@@ -3,7 +3,8 @@
 //
 // Requests carry the record's address and a tag as user_data. Invariant: the record
 // outlives every request that names it. A send is awaited by the perform() that submitted
-// it; a multishot request by close(), which cancels it and waits for its last completion.
+// it, or if its memory was handed over by the next one or close(); a multishot request by
+// close(), which cancels it and waits for its last completion.
 // So an address in a completion is always that of a living record. Cancellations name no
 // record.
 //
@@ -70,8 +71,10 @@ struct uring_socket final : socket {
   std::vector<int> accepted;  // descriptors not yet asked for, from next_accepted on
   std::size_t next_accepted = 0;
 
-  direction out;  // send
-  int sent = 0;   // the completed send's result
+  direction out;             // send
+  int sent = 0;              // the completed send's result
+  buffer_lease handed_over;  // what the send under way sends, if its task has gone on
+  int send_error = 0;        // -errno of such a send, for every later one
 };
 
 static_assert(alignof(uring_socket) > tag_bits);
