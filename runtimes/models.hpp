@@ -1,7 +1,7 @@
 // models.hpp - names to execution models: the one place that knows them all.
 //
-// model = scheduler x driver. A combination that does not exist, a worker count of zero, a
-// driver the kernel refuses: an error of one line that says what to do instead.
+// model = scheduler x driver. A combination that does not exist, a worker count of zero,
+// a driver the kernel refuses: an error of one line that says what to do instead.
 #pragma once
 
 #include <expected>
@@ -14,8 +14,8 @@
 namespace duel {
 
 struct model_options {
-  std::string model = "stealing";  // serial, threads, stealing, sharded
-  std::string driver;              // empty: the model's default
+  std::string model = "stealing";       // serial, threads, stealing, sharded
+  std::string driver;                   // empty: the model's default
   unsigned workers = available_cpus();  // workers or shards; serial and threads ignore it
 
   static unsigned available_cpus() noexcept;  // CPUs this process may run on

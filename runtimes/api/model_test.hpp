@@ -1,5 +1,5 @@
-// model_test.hpp - a GoogleTest fixture that runs its body under a model and afterwards demands
-// that nothing is left: no task, no stack, no descriptor.
+// model_test.hpp - a GoogleTest fixture that runs its body under a model and afterwards
+// demands that nothing is left: no task, no stack, no descriptor.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -79,7 +79,11 @@ class model_test : public testing::TestWithParam<test_model> {
   asm volatile("");
   return ::pthread_self();
 }
-[[gnu::noinline]] inline void set_errno(int value) { errno = value; }
-[[gnu::noinline]] inline int get_errno() { return errno; }
+[[gnu::noinline]] inline void set_errno(int value) {
+  errno = value;
+}
+[[gnu::noinline]] inline int get_errno() {
+  return errno;
+}
 
 }  // namespace duel

@@ -17,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 class every_model : public model_test {};
-class concurrent_model : public model_test {};  // where a spawned task runs beside its spawner
+class concurrent_model : public model_test {
+};  // where a spawned task runs beside its spawner
 class fiber_model : public model_test {};
 
 TEST_P(every_model, join_returns_the_value_and_rethrows_the_exception) {
@@ -80,7 +81,8 @@ TEST_P(concurrent_model, a_result_that_nobody_joins_may_wait_when_it_is_dropped)
         (void)sleep_for(1ms);
         return slow_to_drop(&dropped);
       });
-      if (i % 2) (void)sleep_for(2ms);  // some finish before their handle goes, some after
+      if (i % 2)
+        (void)sleep_for(2ms);  // some finish before their handle goes, some after
     }
   });
   EXPECT_EQ(dropped.load(), 40);
@@ -258,8 +260,8 @@ TEST_P(fiber_model, a_joiner_of_a_finished_task_need_not_wait) {
   });
 }
 
-// errno, an exception in flight and the thread-local accessor, each across suspensions that
-// move the fiber between workers as often as stealing can be made to.
+// errno, an exception in flight and the thread-local accessor, each across suspensions
+// that move the fiber between workers as often as stealing can be made to.
 TEST_P(fiber_model, per_thread_state_is_right_after_every_migration) {
   std::atomic<int> migrations{0}, wrong{0};
   run([&] {
@@ -315,10 +317,12 @@ TEST_P(fiber_model, a_fiber_that_keeps_waking_itself_does_not_starve_others) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(models, every_model, testing::ValuesIn(all_models()), model_name);
+INSTANTIATE_TEST_SUITE_P(models, every_model, testing::ValuesIn(all_models()),
+                         model_name);
 INSTANTIATE_TEST_SUITE_P(models, concurrent_model, testing::ValuesIn(concurrent_models()),
                          model_name);
-INSTANTIATE_TEST_SUITE_P(models, fiber_model, testing::ValuesIn(fiber_models()), model_name);
+INSTANTIATE_TEST_SUITE_P(models, fiber_model, testing::ValuesIn(fiber_models()),
+                         model_name);
 
 }  // namespace
 }  // namespace duel

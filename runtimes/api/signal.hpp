@@ -1,8 +1,9 @@
 // signal.hpp - SIGTERM and SIGINT as a drain: the scheduler's tasks finish what they do.
 //
-// Construct it before the scheduler runs (the signals must be blocked before threads start);
-// a thread of its own waits for them. The first one drains; the second, or the end of
-// `patience`, cuts. SIGPIPE is ignored: a write to a closed connection is an error code.
+// Construct it before the scheduler runs (the signals must be blocked before threads
+// start); a thread of its own waits for them. The first one drains; the second, or the
+// end of `patience`, cuts. SIGPIPE is ignored: a write to a closed connection is an error
+// code.
 #pragma once
 
 #include <atomic>

@@ -11,6 +11,8 @@ namespace duel {
 }
 
 // "model=stealing driver=epoll workers=2 ...".
-[[nodiscard]] inline std::string description() { return current_task()->owner.description(); }
+[[nodiscard]] inline std::string description() {
+  return current_task()->owner.description();
+}
 
 }  // namespace duel

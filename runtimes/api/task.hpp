@@ -8,10 +8,14 @@
 namespace duel {
 
 // Lets every other runnable task of this worker or shard go first.
-[[gnu::always_inline]] inline void yield() { yield(*current_task()); }
+[[gnu::always_inline]] inline void yield() {
+  yield(*current_task());
+}
 
 // True once the current task should finish: its waits fail with operation_canceled.
-[[nodiscard]] inline bool is_cancelled() noexcept { return is_cancelled(*current_task()); }
+[[nodiscard]] inline bool is_cancelled() noexcept {
+  return is_cancelled(*current_task());
+}
 
 // Runs body() as a detached task at a home of the current scheduler (scheduler::homes()).
 template <class Body>

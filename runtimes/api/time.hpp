@@ -10,11 +10,15 @@ namespace duel {
 
 // The task waits; its thread does other work. Error: operation_canceled.
 result<void> sleep_until(time_point deadline);
-inline result<void> sleep_for(duration d) { return sleep_until(clock::now() + d); }
+inline result<void> sleep_for(duration d) {
+  return sleep_until(clock::now() + d);
+}
 
-// The deadline of an I/O operation that may take `d` from now; a kernel tick (1 to 4 ms) early
-// at most.
-[[nodiscard]] inline time_point deadline_after(duration d) noexcept { return coarse_now() + d; }
+// The deadline of an I/O operation that may take `d` from now; a kernel tick (1 to 4 ms)
+// early at most.
+[[nodiscard]] inline time_point deadline_after(duration d) noexcept {
+  return coarse_now() + d;
+}
 
 // Uses that much CPU time of the calling thread.
 void burn_for(duration d) noexcept;
@@ -22,8 +26,8 @@ void burn_for(duration d) noexcept;
 // Blocks the OS thread, as a careless call into a blocking library would.
 void block_for(duration d) noexcept;
 
-// The HTTP date (RFC 9110, 5.6.7) of this second, 29 bytes. The view is the calling thread's
-// and good until the current task next waits.
+// The HTTP date (RFC 9110, 5.6.7) of this second, 29 bytes. The view is the calling
+// thread's and good until the current task next waits.
 [[nodiscard, gnu::noinline]] std::string_view http_date() noexcept;
 
 }  // namespace duel

@@ -1,8 +1,8 @@
 // block_pool.hpp - 16 KiB blocks for I/O, kept warm by each thread.
 //
-// Plain heap memory: a block may be taken on one thread and given back on another. Each thread
-// keeps a bounded last-in first-out list, so the usual take is a pop of a block that is still
-// in its cache.
+// Plain heap memory: a block may be taken on one thread and given back on another. Each
+// thread keeps a bounded last-in first-out list, so the usual take is a pop of a block
+// that is still in its cache.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// clock.hpp - the one clock of the kit: CLOCK_MONOTONIC in nanoseconds. Deadlines are absolute.
+// clock.hpp - the one clock of the kit: CLOCK_MONOTONIC in nanoseconds. Deadlines are
+// absolute.
 #pragma once
 
 #include <time.h>
@@ -14,8 +15,8 @@ using duration = clock::duration;
 // The deadline of an operation that may wait for ever.
 inline constexpr time_point never = time_point::max();
 
-// The same clock at the kernel's tick (1 to 4 ms late), for a fifth of the price: good enough
-// to compute the deadline of an I/O operation.
+// The same clock at the kernel's tick (1 to 4 ms late), for a fifth of the price: good
+// enough to compute the deadline of an I/O operation.
 [[nodiscard]] inline time_point coarse_now() noexcept {
   timespec t;
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);

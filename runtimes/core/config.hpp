@@ -1,7 +1,7 @@
 // config.hpp - the kit's only macros: an assertion and the sanitizer switches.
 //
-// DUEL_ASSERT states an invariant. It is checked where DUEL_CHECKS is defined (the dev, asan
-// and tsan presets) and costs nothing in release builds.
+// DUEL_ASSERT states an invariant. It is checked where DUEL_CHECKS is defined (the dev,
+// asan and tsan presets) and costs nothing in release builds.
 #pragma once
 
 #include <cstdio>
@@ -39,9 +39,9 @@ inline constexpr int no_sharing = 128;
 
 }  // namespace duel
 
-#define DUEL_ASSERT(condition)                                              \
-  do {                                                                      \
-    if constexpr (::duel::checks_enabled) {                                 \
+#define DUEL_ASSERT(condition)                                                    \
+  do {                                                                            \
+    if constexpr (::duel::checks_enabled) {                                       \
       if (!(condition)) ::duel::assertion_failed(#condition, __FILE__, __LINE__); \
-    }                                                                       \
+    }                                                                             \
   } while (false)

@@ -1,8 +1,8 @@
 // counters.hpp - what a worker or shard counts about itself.
 //
-// Written by one thread with plain loads and stores, read by anybody at any time; each value
-// is exact, a set of them is not a snapshot. The threads model shares one set between all its
-// threads and says so to the constructor.
+// Written by one thread with plain loads and stores, read by anybody at any time; each
+// value is exact, a set of them is not a snapshot. The threads model shares one set
+// between all its threads and says so to the constructor.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ enum class counter : unsigned {
 };
 
 inline constexpr std::array<std::string_view, std::to_underlying(counter::count_)>
-    counter_names{"accepted", "connections", "served", "requests", "polls",
+    counter_names{"accepted", "connections", "served",   "requests", "polls",
                   "steals",   "parks",       "wake_ups", "spawns"};
 
 class alignas(no_sharing) counters {
@@ -48,7 +48,8 @@ class alignas(no_sharing) counters {
                 std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t get(counter c) const noexcept {
-    return values_[std::to_underlying(c)].load(std::memory_order_relaxed);  // relaxed: as above
+    return values_[std::to_underlying(c)].load(
+        std::memory_order_relaxed);  // relaxed: as above
   }
 
  private:

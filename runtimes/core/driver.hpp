@@ -1,7 +1,7 @@
 // driver.hpp - the seam between waiting and the kernel: how an operation is carried out.
 //
-// A driver belongs to a scheduler and is called from its tasks. perform() waits as the model
-// waits: the task is suspended, or its OS thread blocks.
+// A driver belongs to a scheduler and is called from its tasks. perform() waits as the
+// model waits: the task is suspended, or its OS thread blocks.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ class driver {
  public:
   virtual ~driver() = default;
 
-  // Takes over an open descriptor. It is set to whatever mode the driver needs. On failure
-  // the descriptor is closed.
+  // Takes over an open descriptor. It is set to whatever mode the driver needs. On
+  // failure the descriptor is closed.
   [[nodiscard]] virtual result<std::unique_ptr<socket>> adopt(int fd) = 0;
 
   // Carries out `op` and returns when it is done: op.result says how. Ends early with
@@ -27,12 +27,12 @@ class driver {
   // Waits until nothing that a send handed over is on its way any more.
   virtual void finish_sends(socket&) {}
 
-  // Ends all use of the socket and closes its descriptor; may suspend. No operation on it is
-  // under way. `linger`: bytes may still be unread or unsent; see net/stream.hpp.
+  // Ends all use of the socket and closes its descriptor; may suspend. No operation on it
+  // is under way; what a send handed over still leaves, until its deadline.
   virtual void close(std::unique_ptr<socket> s) noexcept = 0;
 
-  // A buffer to build output in, from the pool that receive() leases from; never fails other
-  // than by std::bad_alloc. Its size is the pool's block size.
+  // A buffer to build output in, from the pool that receive() leases from; never fails
+  // other than by std::bad_alloc. Its size is the pool's block size.
   [[nodiscard]] virtual buffer_lease lease_buffer() = 0;
   virtual void give_back(std::span<std::byte> bytes, unsigned id) noexcept = 0;
 };

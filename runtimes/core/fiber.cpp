@@ -9,7 +9,8 @@ namespace duel {
 namespace context = boost::context::detail;
 
 struct fiber_entry {
-  // The first code on a new stack. Never returns: a finished fiber jumps out for the last time.
+  // The first code on a new stack. Never returns: a finished fiber jumps out for the last
+  // time.
   static void run(context::transfer_t from) noexcept {
     auto& self = *static_cast<fiber*>(from.data);
 #if defined(__SANITIZE_ADDRESS__)
@@ -21,7 +22,8 @@ struct fiber_entry {
     self.finished_ = true;
 #if defined(__SANITIZE_ADDRESS__)
     // A null handle frees the fake stack: this is the last time we leave.
-    __sanitizer_start_switch_fiber(nullptr, self.asan_resumer_stack_, self.asan_resumer_size_);
+    __sanitizer_start_switch_fiber(nullptr, self.asan_resumer_stack_,
+                                   self.asan_resumer_size_);
 #endif
 #if defined(__SANITIZE_THREAD__)
     __tsan_switch_to_fiber(self.tsan_resumer_, 0);

@@ -26,10 +26,13 @@ struct program {
   fiber self;
   std::function<void(fiber&)> body;
   void prepare(stack on) {
-    self.prepare(on, [](void* p) noexcept {
-      auto& me = *static_cast<program*>(p);
-      me.body(me.self);
-    }, this);
+    self.prepare(
+        on,
+        [](void* p) noexcept {
+          auto& me = *static_cast<program*>(p);
+          me.body(me.self);
+        },
+        this);
   }
 };
 
@@ -107,7 +110,10 @@ TEST(fiber, uncaught_count_travels_through_a_suspending_destructor) {
   p.prepare(s.stacks[0]);
   EXPECT_FALSE(p.self.resume());
   EXPECT_EQ(std::uncaught_exceptions(), 0);
-  std::thread([&] { EXPECT_TRUE(p.self.resume()); (void)p.self.release_stack(); }).join();
+  std::thread([&] {
+    EXPECT_TRUE(p.self.resume());
+    (void)p.self.release_stack();
+  }).join();
   EXPECT_EQ(before, 1);
   EXPECT_EQ(after, 1);
 }

@@ -1,7 +1,8 @@
 // futex.hpp - how an OS thread sleeps: Linux's futex on one 32-bit word.
 //
-// Wait returns when the word no longer holds `expected`, when woken, at the deadline, or for no
-// reason: the caller loops. The wake is ordered by the word, which the waker writes first.
+// Wait returns when the word no longer holds `expected`, when woken, at the deadline, or
+// for no reason: the caller loops. The wake is ordered by the word, which the waker
+// writes first.
 #pragma once
 
 #include <linux/futex.h>

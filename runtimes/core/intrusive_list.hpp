@@ -1,5 +1,5 @@
-// intrusive_list.hpp - a doubly linked list through its elements: O(1) insert and remove, no
-// allocation. An element is in at most one list per hook. Not thread-safe.
+// intrusive_list.hpp - a doubly linked list through its elements: O(1) insert and remove,
+// no allocation. An element is in at most one list per hook. Not thread-safe.
 #pragma once
 
 namespace duel {
@@ -44,7 +44,8 @@ class intrusive_list {
   // `visit` may not unlink elements.
   template <class Visit>
   void for_each(Visit visit) {
-    for (list_hook* at = head_.next; at != &head_; at = at->next) visit(static_cast<T&>(*at));
+    for (list_hook* at = head_.next; at != &head_; at = at->next)
+      visit(static_cast<T&>(*at));
   }
 
   // Moves everything from `other` to the back of this list.

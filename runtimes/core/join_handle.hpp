@@ -1,12 +1,13 @@
 // join_handle.hpp - spawn() and the right to a task's result.
 //
-// The join-waker cell (task::join_cell) and who may touch it, by the bits of the state word:
+// The join-waker cell (task::join_cell) and who may touch it, by the bits of the state
+// word:
 //   join_waker = 0, not complete   the handle alone
 //   join_waker = 1, not complete   nobody writes; the handle may read
 //   join_waker = 1, complete       the completing thread: it wakes, then clears the bit
 //   join_waker = 0, complete       the handle if join_interest, else nobody
-// The result belongs to the running task until complete, then to the handle if join_interest,
-// else to the completing thread. (Tokio's rules.)
+// The result belongs to the running task until complete, then to the handle if
+// join_interest, else to the completing thread. (Tokio's rules.)
 #pragma once
 
 #include <exception>
@@ -80,18 +81,19 @@ void leave_result(task& t) noexcept;
 // For a task nobody will join: as if its handle had been dropped before it was spawned.
 void detach_before_start(task& t) noexcept;
 
-// For schedulers: run()'s first task, which nobody joins. `failure` gets what `main` throws and
-// must outlive the task.
+// For schedulers: run()'s first task, which nobody joins. `failure` gets what `main`
+// throws and must outlive the task.
 [[nodiscard]] task& make_main_task(scheduler& owner, std::move_only_function<void()> main,
                                    std::exception_ptr& failure);
 
-// One owner of the result. Dropping it detaches the task; the task runs on. Move-only; use it
-// on the scheduler that runs the task (sharded: on the same shard).
+// One owner of the result. Dropping it detaches the task; the task runs on. Move-only;
+// use it on the scheduler that runs the task (sharded: on the same shard).
 template <class T>
 class [[nodiscard]] join_handle {
  public:
   explicit join_handle(detail::result_task<T>& t) noexcept : task_(&t) {}
-  join_handle(join_handle&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+  join_handle(join_handle&& other) noexcept
+      : task_(std::exchange(other.task_, nullptr)) {}
   join_handle& operator=(join_handle&& other) noexcept {
     std::swap(task_, other.task_);
     return *this;
@@ -99,7 +101,8 @@ class [[nodiscard]] join_handle {
   ~join_handle() { detach(); }
 
   // Waits for the task; returns its value or rethrows its exception. Not ended by a
-  // cancellation of the joining task: the joined one always finishes. Consumes the handle.
+  // cancellation of the joining task: the joined one always finishes. Consumes the
+  // handle.
   T join() {
     await_completion(*task_);
     join_handle consumed = std::move(*this);  // leaves also when take() throws

@@ -1,9 +1,9 @@
 // operation.hpp - one I/O request: the same call site whichever driver carries it out.
 //
-// An operation lives on its task's stack for exactly as long as driver::perform() takes, and
-// perform() returns only when no kernel and no driver refers to it any more: its buffers need
-// no owner but the stack. Memory that is handed over with a send (`lease`) is the driver's
-// from then on.
+// An operation lives on its task's stack for exactly as long as driver::perform() takes,
+// and perform() returns only when no kernel and no driver refers to it any more: its
+// buffers need no owner but the stack. Memory that is handed over with a send (`lease`)
+// is the driver's from then on.
 #pragma once
 
 #include <cstddef>
@@ -18,16 +18,17 @@ namespace duel {
 class driver;
 class task;
 
-// Received bytes in memory that belongs to a driver's pool, handed out when bytes arrive and
-// given back when the lease dies: an idle connection owns no buffer. Move-only; give it back
-// on the home that received it (where every task of a connection runs).
+// Received bytes in memory that belongs to a driver's pool, handed out when bytes arrive
+// and given back when the lease dies: an idle connection owns no buffer. Move-only; give
+// it back on the home that received it (where every task of a connection runs).
 class buffer_lease {
  public:
   buffer_lease() noexcept = default;
   buffer_lease(driver& pool, std::span<std::byte> bytes, unsigned id) noexcept
       : pool_(&pool), bytes_(bytes), id_(id) {}
   buffer_lease(buffer_lease&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), bytes_(std::exchange(other.bytes_, {})),
+      : pool_(std::exchange(other.pool_, nullptr)),
+        bytes_(std::exchange(other.bytes_, {})),
         id_(other.id_) {}
   buffer_lease& operator=(buffer_lease&& other) noexcept {
     if (this != &other) {
@@ -53,8 +54,8 @@ class buffer_lease {
   unsigned id_ = 0;  // the pool's name for the memory
 };
 
-// A driver's record of one descriptor; each driver derives its own. Owned by the net layer,
-// which closes it with driver::close().
+// A driver's record of one descriptor; each driver derives its own. Owned by the net
+// layer, which closes it with driver::close().
 struct socket {
   explicit socket(int descriptor) noexcept : fd(descriptor) {}
   socket(const socket&) = delete;

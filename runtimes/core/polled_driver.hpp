@@ -1,7 +1,7 @@
 // polled_driver.hpp - a driver whose events are collected by whichever thread polls it.
 //
-// The fiber schedulers poll: a sharded shard its own, a stealing worker the shared one when it
-// has nothing else to do. One thread polls at a time.
+// The fiber schedulers poll: a sharded shard its own, a stealing worker the shared one
+// when it has nothing else to do. One thread polls at a time.
 #pragma once
 
 #include "runtimes/core/driver.hpp"
@@ -10,14 +10,15 @@ namespace duel {
 
 class polled_driver : public driver {
  public:
-  // Submits what is waiting to be submitted, then waits for events, for interrupt(), or until
-  // `deadline` (time_point::min(): does not wait), and wakes the tasks concerned.
+  // Submits what is waiting to be submitted, then waits for events, for interrupt(), or
+  // until `deadline` (time_point::min(): does not wait), and wakes the tasks concerned.
   virtual void poll(time_point deadline) noexcept = 0;
 
   // Any thread: the poll under way, or else the next one, does not wait.
   virtual void interrupt() noexcept = 0;
 
-  // True if a poll now could find something: polling an idle driver is a wasted system call.
+  // True if a poll now could find something: polling an idle driver is a wasted system
+  // call.
   [[nodiscard]] virtual bool has_work() const noexcept = 0;
 };
 

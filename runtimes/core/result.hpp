@@ -1,6 +1,6 @@
-// result.hpp - how the kit reports failure: a value or a std::error_code, never an exception
-// across a stack switch. Programming errors are assertions; handlers may throw, and join()
-// rethrows.
+// result.hpp - how the kit reports failure: a value or a std::error_code, never an
+// exception across a stack switch. Programming errors are assertions; handlers may throw,
+// and join() rethrows.
 #pragma once
 
 #include <expected>

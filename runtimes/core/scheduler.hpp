@@ -1,8 +1,9 @@
-// scheduler.hpp - the seam between programs and execution models: who runs a task, and where.
+// scheduler.hpp - the seam between programs and execution models: who runs a task, and
+// where.
 //
 // One scheduler is one run of one model. Everything a program does reaches it through the
-// free functions of runtimes/api, which find it through the current task. Calls marked "any
-// thread" may also come from threads that are not the scheduler's.
+// free functions of runtimes/api, which find it through the current task. Calls marked
+// "any thread" may also come from threads that are not the scheduler's.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@ namespace duel {
 class driver;
 
 enum class stop_mode {
-  drain,  // cancel every task; those inside a shield_scope finish what they are doing first
+  drain,  // cancel every task; those inside a shield_scope finish what they are doing
+          // first
   cut,    // cancel those too
 };
 
@@ -33,12 +35,13 @@ class scheduler {
   // threw. The calling thread becomes one of the scheduler's. Once per scheduler.
   virtual void run(std::move_only_function<void()> main) = 0;
 
-  // Cancels every task there is and every task spawned from now on; any thread, repeatedly.
+  // Cancels every task there is and every task spawned from now on; any thread,
+  // repeatedly.
   virtual void stop(stop_mode mode) = 0;
 
   // --- tasks -------------------------------------------------------------------------
-  // Makes a new task (one queue entry, see task_state::start) runnable. Called by a running
-  // task. Throws std::system_error when the model cannot carry another one.
+  // Makes a new task (one queue entry, see task_state::start) runnable. Called by a
+  // running task. Throws std::system_error when the model cannot carry another one.
   virtual void spawn(task& t) = 0;
   // The same at a chosen home, from any task of this scheduler; the task takes no joiner.
   virtual void spawn_at(unsigned home, task& t) = 0;
@@ -49,8 +52,8 @@ class scheduler {
   // Any thread: gives one reference back.
   virtual void release(task& t) noexcept = 0;
 
-  // The running task waits. Returns after a wake, at the deadline, or for no reason at all.
-  // Called through suspend.hpp, which spares a listed fiber the call.
+  // The running task waits. Returns after a wake, at the deadline, or for no reason at
+  // all. Called through suspend.hpp, which spares a listed fiber the call.
   virtual void suspend(task& self, suspend_reason why, publication publish,
                        time_point deadline) = 0;
   // Models without fibers: the running task's OS thread lets others go first.
@@ -68,7 +71,8 @@ class scheduler {
   // --- what it is --------------------------------------------------------------------
   // Every worker's or shard's counters; any thread, while the scheduler lives.
   [[nodiscard]] virtual std::vector<const counters*> all_counters() const = 0;
-  // "model=stealing driver=epoll workers=2 ...": every effective choice, for the ready line.
+  // "model=stealing driver=epoll workers=2 ...": every effective choice, for the ready
+  // line.
   [[nodiscard]] virtual std::string description() const = 0;
   // Tasks spawned and not yet complete. Exact when nothing runs.
   [[nodiscard]] virtual std::size_t live_tasks() const noexcept = 0;
@@ -86,7 +90,8 @@ class scheduler {
  protected:
   explicit scheduler(bool exclusive) noexcept : exclusive_(exclusive) {}
   void note_stop(stop_mode mode) noexcept {
-    stopping_.store(mode == stop_mode::cut || is_cut() ? 2 : 1, std::memory_order_seq_cst);
+    stopping_.store(mode == stop_mode::cut || is_cut() ? 2 : 1,
+                    std::memory_order_seq_cst);
   }
 
  private:

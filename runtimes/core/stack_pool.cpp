@@ -18,8 +18,8 @@ namespace {
 // Linux 6.13; Debian 12's headers do not name it.
 constexpr int madv_guard_install = 102;
 constexpr std::size_t stacks_per_slab = 64;
-// Stacks that began at the same offset of their pages would all use the same few sets of the
-// first-level cache; each begins up to 15 lines lower than its neighbour.
+// Stacks that began at the same offset of their pages would all use the same few sets of
+// the first-level cache; each begins up to 15 lines lower than its neighbour.
 constexpr std::size_t colours = 16, colour_step = 64;  // bytes
 
 std::size_t page_size() {
@@ -41,9 +41,10 @@ bool has_guard_install() {
 }
 
 [[noreturn]] void out_of_stacks(int error, const char* step) {
-  throw std::system_error(error, std::generic_category(),
-                          std::string("no memory for another fiber stack (") + step +
-                              "): raise vm.max_map_count or ulimit -v, or lower the load");
+  throw std::system_error(
+      error, std::generic_category(),
+      std::string("no memory for another fiber stack (") + step +
+          "): raise vm.max_map_count or ulimit -v, or lower the load");
 }
 
 }  // namespace

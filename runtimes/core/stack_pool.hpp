@@ -4,8 +4,9 @@
 //
 // The guard is the lowest page of each stack. Where the kernel has MADV_GUARD_INSTALL
 // (Linux 6.13) it is a page-table marker and the whole slab stays one mapping; elsewhere
-// mprotect splits the slab and vm.max_map_count bounds the number of stacks (near 32,000 with
-// the default). Untouched pages cost nothing. A slab is never returned before the pool dies.
+// mprotect splits the slab and vm.max_map_count bounds the number of stacks (near 32,000
+// with the default). Untouched pages cost nothing. A slab is never returned before the
+// pool dies.
 //
 // stack_pool is shared by all workers and locks; stack_cache is one worker's share of it.
 #pragma once
@@ -23,9 +24,10 @@ namespace duel {
 // Usable memory of one stack, without its guard page.
 using stack = std::span<std::byte>;
 
-// 64 KiB: an HTTP handler uses under 8 KiB, the rest is address space. The sanitizers' red
-// zones and their deeper calls need more.
-inline constexpr std::size_t default_stack_size = (under_asan || under_tsan ? 256 : 64) * 1024;
+// 64 KiB: an HTTP handler uses under 8 KiB, the rest is address space. The sanitizers'
+// red zones and their deeper calls need more.
+inline constexpr std::size_t default_stack_size =
+    (under_asan || under_tsan ? 256 : 64) * 1024;
 
 class stack_pool {
  public:
@@ -34,8 +36,8 @@ class stack_pool {
   stack_pool& operator=(const stack_pool&) = delete;
   ~stack_pool();
 
-  // Appends at least one and at most `want` stacks to `out`. Throws std::system_error when
-  // the address space or vm.max_map_count is exhausted; the message names the limit.
+  // Appends at least one and at most `want` stacks to `out`. Throws std::system_error
+  // when the address space or vm.max_map_count is exhausted; the message names the limit.
   void take(std::vector<stack>& out, std::size_t want);
   // Takes back the last `count` stacks of `from`.
   void give_back(std::vector<stack>& from, std::size_t count);
@@ -50,7 +52,7 @@ class stack_pool {
   // Bytes from one stack to the next, guard page included: no power of two, or all stacks
   // would meet in the same sets of the second-level cache.
   const std::size_t stride_;
-  mutable std::mutex mutex_;      // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   std::vector<stack> free_;
   std::vector<std::span<std::byte>> slabs_;
 };

@@ -1,8 +1,8 @@
 // step.hpp - one step of a fiber task: switch in, run until it waits, switch out.
 //
 // Shared by the two fiber models. State changes happen here and in the scheduler, on the
-// scheduler's stack after the switch out, so that no thread can resume a fiber whose registers
-// are not yet saved.
+// scheduler's stack after the switch out, so that no thread can resume a fiber whose
+// registers are not yet saved.
 #pragma once
 
 #include "runtimes/core/task.hpp"
@@ -14,7 +14,8 @@ inline constexpr std::uint16_t operations_per_step = 128;
 
 enum class step_end {
   finished,  // complete: the caller gives the life reference back
-  queued,    // it yielded or was woken meanwhile: the caller puts it at the back of its queue
+  queued,    // it yielded or was woken meanwhile: the caller puts it at the back of its
+             // queue
   waiting,   // it may already run elsewhere: the caller forgets it
 };
 
@@ -24,12 +25,13 @@ inline void body_of_task(void* self) noexcept {
   complete_task(t);
 }
 
-// A task that yields stays in the running state: its queue entry is the only way to it, so
-// nobody else can start it, and a wake meanwhile is remembered as for any running task. That
-// saves two of the three RMWs of a yield.
+// A task that yields stays in the running state: its queue entry is the only way to it,
+// so nobody else can start it, and a wake meanwhile is remembered as for any running
+// task. That saves two of the three RMWs of a yield.
 //
 // Requires a task from a queue. Out of stacks, the task fails with that error instead.
-[[nodiscard, gnu::always_inline]] inline step_end run_step(task& t, stack_cache& stacks) noexcept {
+[[nodiscard, gnu::always_inline]] inline step_end run_step(task& t,
+                                                           stack_cache& stacks) noexcept {
   if (!std::exchange(t.yields, false)) t.state.to_running();
   t.budget = operations_per_step;
   set_current_task(&t);
@@ -57,7 +59,8 @@ inline void body_of_task(void* self) noexcept {
 }
 
 // Fiber side of the same: leaves the stack and returns at the next step.
-[[gnu::always_inline]] inline void switch_out_to_wait(task& self, suspend_reason why, publication publish) noexcept {
+[[gnu::always_inline]] inline void switch_out_to_wait(task& self, suspend_reason why,
+                                                      publication publish) noexcept {
   self.waits_for = why;
   self.publish = publish;
   self.context.suspend();

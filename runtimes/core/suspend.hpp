@@ -1,4 +1,5 @@
-// suspend.hpp - how the running task gives up its thread. For api, drivers and sync primitives.
+// suspend.hpp - how the running task gives up its thread. For api, drivers and sync
+// primitives.
 //
 // Every wait is a loop over its condition: suspend() may return early.
 #pragma once
@@ -10,16 +11,18 @@
 
 namespace duel {
 
-// A fiber that its scheduler can find leaves its stack right here, inlined into the function
-// that waits: after a switch the processor mispredicts every return on the way up, 13 ns each on
-// the reference machine, so the seam's virtual call would cost more than the switch does.
+// A fiber that its scheduler can find leaves its stack right here, inlined into the
+// function that waits: after a switch the processor mispredicts every return on the way
+// up, 13 ns each on the reference machine, so the seam's virtual call would cost more
+// than the switch does.
 [[gnu::always_inline]] inline void suspend(task& self, suspend_reason why,
                                            publication publish, time_point deadline) {
   if (self.is_listed && deadline == never) return switch_out_to_wait(self, why, publish);
   self.owner.suspend(self, why, publish, deadline);
 }
 
-// Suspends the running task. `publish(waker)` runs after the task is saved; see publication.
+// Suspends the running task. `publish(waker)` runs after the task is saved; see
+// publication.
 template <std::invocable<waker> Publish>
 [[gnu::always_inline]] inline void suspend(suspend_reason why, Publish&& publish,
                                            time_point deadline = never) {
@@ -29,9 +32,10 @@ template <std::invocable<waker> Publish>
   suspend(*current_task(), why, {call, &publish}, deadline);
 }
 
-// For a task whose waker is already where it belongs: a wake that comes before the switch is
-// remembered in the state word.
-[[gnu::always_inline]] inline void suspend(suspend_reason why, time_point deadline = never) {
+// For a task whose waker is already where it belongs: a wake that comes before the switch
+// is remembered in the state word.
+[[gnu::always_inline]] inline void suspend(suspend_reason why,
+                                           time_point deadline = never) {
   suspend(*current_task(), why, {}, deadline);
 }
 
@@ -41,14 +45,15 @@ template <std::invocable<waker> Publish>
   self.owner.yield(self);
 }
 
-// Whether the current task has been asked to finish. Waits return operation_canceled then.
+// Whether the current task has been asked to finish. Waits return operation_canceled
+// then.
 [[nodiscard]] inline bool is_cancelled(const task& self) noexcept {
   if (self.shield > 0) return self.owner.is_cut();
   return self.owner.is_draining() || self.state.is_cancelled();
 }
 
-// While one lives, the current task does not see a cancellation (a cut it does): it finishes
-// what it has begun. The unit of work that a drain must not tear.
+// While one lives, the current task does not see a cancellation (a cut it does): it
+// finishes what it has begun. The unit of work that a drain must not tear.
 class shield_scope {
  public:
   shield_scope() noexcept : self_(*current_task()) { ++self_.shield; }

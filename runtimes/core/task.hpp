@@ -17,15 +17,24 @@ namespace duel {
 
 class scheduler;
 
-// Called on the scheduler's stack once the suspending task is saved. The waker is the task's
-// own: whoever receives it may resume the task at once, even on another core.
+// Called on the scheduler's stack once the suspending task is saved. The waker is the
+// task's own: whoever receives it may resume the task at once, even on another core.
 struct publication {
   void (*call)(void* context, waker self) = nullptr;
   void* context = nullptr;
 };
 
 // Why a task waits; shown wherever tasks are listed.
-enum class suspend_reason : std::uint8_t { none, join, sleep, accept, receive, send, channel, event };
+enum class suspend_reason : std::uint8_t {
+  none,
+  join,
+  sleep,
+  accept,
+  receive,
+  send,
+  channel,
+  event
+};
 
 class task : public list_hook {  // list_hook: the live list, guarded by that list's lock
  public:
@@ -35,9 +44,9 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   task& operator=(const task&) = delete;
   virtual ~task() = default;
 
-  virtual void run_body() noexcept = 0;                  // stores the result or the exception
+  virtual void run_body() noexcept = 0;  // stores the result or the exception
   virtual void fail(std::exception_ptr why) noexcept = 0;  // instead of run_body()
-  virtual void drop_result() noexcept = 0;               // destroys what either stored
+  virtual void drop_result() noexcept = 0;                 // destroys what either stored
 
   task_state state;
   scheduler& owner;
@@ -53,7 +62,8 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
 
   // Fiber models: what the task asks of its scheduler as it switches out (step.hpp).
   bool yields = false;  // from the switch out until the next step
-  // Sharded: wakes and cancels under way to its home; the task is not freed before they arrive.
+  // Sharded: wakes and cancels under way to its home; the task is not freed before they
+  // arrive.
   std::atomic<std::uint32_t> messages{0};
   publication publish;
   fiber context;
@@ -66,19 +76,22 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   std::atomic<int> blocked_fd{-1};
 };
 
-// The end of a running task, on its own stack, after run_body() or fail(): drops a result that
-// nobody will join, else publishes it and wakes the joiner. The scheduler then gives the life
-// reference back.
+// The end of a running task, on its own stack, after run_body() or fail(): drops a result
+// that nobody will join, else publishes it and wakes the joiner. The scheduler then gives
+// the life reference back.
 void complete_task(task& t) noexcept;
 
-// The task that runs on this thread, or null outside any. Not inlined: a fiber may continue
-// on another thread, where an address computed before would be the old thread's.
+// The task that runs on this thread, or null outside any. Not inlined: a fiber may
+// continue on another thread, where an address computed before would be the old thread's.
 [[nodiscard, gnu::noinline]] task* current_task() noexcept;
 
 namespace detail {
 extern constinit thread_local task* running_task;
 }
-// For schedulers, on the thread's own stack, which never moves: so this one may be inlined.
-inline void set_current_task(task* t) noexcept { detail::running_task = t; }
+// For schedulers, on the thread's own stack, which never moves: so this one may be
+// inlined.
+inline void set_current_task(task* t) noexcept {
+  detail::running_task = t;
+}
 
 }  // namespace duel

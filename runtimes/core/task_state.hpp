@@ -1,28 +1,31 @@
 // task_state.hpp - the life-cycle of a task in one 64-bit word.
 //
 //   bit  name           set while
-//   0    running        a worker is inside the task's body, or the task has yielded and is in
+//   0    running        a worker is inside the task's body, or the task has yielded and
+//   is in
 //                       a queue; the lock of the task's result
 //   1    complete       the result is stored; never cleared
-//   2    notified       the task is owed a run: it is in exactly one queue, or (with running)
+//   2    notified       the task is owed a run: it is in exactly one queue, or (with
+//   running)
 //                       will be put there when it next suspends
 //   3    join_interest  a join_handle exists
-//   4    join_waker     the join-waker cell holds a waker (who may touch it: join_handle.hpp)
-//   5    cancelled      somebody asked the task to finish early
-//   6..  references     in units of one_reference
+//   4    join_waker     the join-waker cell holds a waker (who may touch it:
+//   join_handle.hpp) 5    cancelled      somebody asked the task to finish early 6..
+//   references     in units of one_reference
 //
-// One method per transition. Each is a single read-modify-write, so all transitions of a task
-// are totally ordered; each returns what the caller must now do.
+// One method per transition. Each is a single read-modify-write, so all transitions of a
+// task are totally ordered; each returns what the caller must now do.
 //
-// References: a task that is not complete owns one reference to itself (the life reference),
-// so a queue entry, a suspended operation or the live list need none. A join_handle holds one,
-// a waker holds one. Whoever drops the last one frees the task.
+// References: a task that is not complete owns one reference to itself (the life
+// reference), so a queue entry, a suspended operation or the live list need none. A
+// join_handle holds one, a waker holds one. Whoever drops the last one frees the task.
 //
-// A task of a sharded scheduler is `exclusive`: every access comes from its own shard, so the
-// same table runs with plain loads and stores. That difference is the price of atomics.
+// A task of a sharded scheduler is `exclusive`: every access comes from its own shard, so
+// the same table runs with plain loads and stores. That difference is the price of
+// atomics.
 //
-// The table follows Tokio's task state (tokio/src/runtime/task/state.rs); DESIGN.md beside
-// this file says where fibers made it shorter. Next: task.hpp.
+// The table follows Tokio's task state (tokio/src/runtime/task/state.rs); DESIGN.md
+// beside this file says where fibers made it shorter. Next: task.hpp.
 #pragma once
 
 #include <atomic>
@@ -32,20 +35,23 @@
 
 namespace duel {
 
-enum class idle_action { none, enqueue };          // to_idle: was a wake waiting?
-enum class wake_action { none, enqueue };          // wake, cancel: must the caller schedule?
-enum class drop_action { none, free_task };        // was it the last reference?
+enum class idle_action { none, enqueue };    // to_idle: was a wake waiting?
+enum class wake_action { none, enqueue };    // wake, cancel: must the caller schedule?
+enum class drop_action { none, free_task };  // was it the last reference?
 struct completion {
   bool done;        // false: nobody will join, so the result must be dropped first
   bool join_waker;  // a joiner waits
 };
-struct detachment { bool drop_result, drop_waker; };    // what a leaving join_handle must destroy
+struct detachment {
+  bool drop_result, drop_waker;
+};  // what a leaving join_handle must destroy
 
 template <class Atomic = std::atomic<std::uint64_t>>
 class basic_task_state {
  public:
-  static constexpr std::uint64_t running = 1, complete = 2, notified = 4, join_interest = 8,
-                                 join_waker = 16, cancelled = 32, one_reference = 64;
+  static constexpr std::uint64_t running = 1, complete = 2, notified = 4,
+                                 join_interest = 8, join_waker = 16, cancelled = 32,
+                                 one_reference = 64;
   // A new task: in a queue, owned by itself and by its join_handle.
   static constexpr std::uint64_t start = 2 * one_reference | join_interest | notified;
 
@@ -59,17 +65,19 @@ class basic_task_state {
     DUEL_ASSERT((seen & (running | complete | notified)) == notified);
   }
 
-  // After the switch out of a task that waits. `enqueue`: a wake came meanwhile, the caller
-  // puts the task at the back of its queue. `none`: another thread may already be running it.
+  // After the switch out of a task that waits. `enqueue`: a wake came meanwhile, the
+  // caller puts the task at the back of its queue. `none`: another thread may already be
+  // running it.
   [[nodiscard]] idle_action to_idle() noexcept {
     auto seen = update([](auto w) { return w & ~running; });
     DUEL_ASSERT((seen & (running | complete)) == running);
     return seen & notified ? idle_action::enqueue : idle_action::none;
   }
 
-  // (S2) release: publishes the result to is_complete() and to set_join_waker()'s failure.
-  // A result that nobody will join is dropped before: dropping it may wait, and so belongs
-  // to a task that still runs. Refused until then; join_interest never comes back.
+  // (S2) release: publishes the result to is_complete() and to set_join_waker()'s
+  // failure. A result that nobody will join is dropped before: dropping it may wait, and
+  // so belongs to a task that still runs. Refused until then; join_interest never comes
+  // back.
   [[nodiscard]] completion to_complete(bool has_result) noexcept {
     auto next = [=](auto w) {
       return has_result && !(w & join_interest) ? w : w ^ (running | complete);
@@ -83,12 +91,15 @@ class basic_task_state {
   // visible to the run that is already owed (S1).
   [[nodiscard]] wake_action wake() noexcept {
     auto seen = update([](auto w) { return w & complete ? w : w | notified; });
-    return seen & (complete | notified | running) ? wake_action::none : wake_action::enqueue;
+    return seen & (complete | notified | running) ? wake_action::none
+                                                  : wake_action::enqueue;
   }
 
   [[nodiscard]] wake_action cancel() noexcept {
-    auto seen = update([](auto w) { return w & complete ? w : w | cancelled | notified; });
-    return seen & (complete | notified | running) ? wake_action::none : wake_action::enqueue;
+    auto seen =
+        update([](auto w) { return w & complete ? w : w | cancelled | notified; });
+    return seen & (complete | notified | running) ? wake_action::none
+                                                  : wake_action::enqueue;
   }
 
   // False if the task is complete: the caller keeps its waker and reads the result.
@@ -98,11 +109,12 @@ class basic_task_state {
 
   // False if the task is complete: the completing thread may be reading the cell.
   [[nodiscard]] bool unset_join_waker() noexcept {
-    return !(update([](auto w) { return w & complete ? w : w & ~join_waker; }) & complete);
+    return !(update([](auto w) { return w & complete ? w : w & ~join_waker; }) &
+             complete);
   }
 
-  // The completing thread has woken the joiner and hands the cell back. True if the handle
-  // left meanwhile: the completing thread destroys the waker.
+  // The completing thread has woken the joiner and hands the cell back. True if the
+  // handle left meanwhile: the completing thread destroys the waker.
   [[nodiscard]] bool unset_join_waker_after_complete() noexcept {
     auto seen = update([](auto w) { return w & ~join_waker; });
     return !(seen & join_interest);
@@ -145,8 +157,8 @@ class basic_task_state {
   // owner only: an exclusive task's word has one accessing thread.
   std::uint64_t plain() const noexcept { return word_.load(std::memory_order_relaxed); }
 
-  // Replaces the word by next(word) and returns what it was. acq_rel makes every transition
-  // both publish (S1, S2, S3 release halves) and receive.
+  // Replaces the word by next(word) and returns what it was. acq_rel makes every
+  // transition both publish (S1, S2, S3 release halves) and receive.
   template <class Next>
   std::uint64_t update(Next next) noexcept {
     auto seen = plain();

@@ -1,5 +1,5 @@
-// Every transition from every state it may be called in, against the table written out again
-// as conditions and effects; and that the plain and the atomic form agree.
+// Every transition from every state it may be called in, against the table written out
+// again as conditions and effects; and that the plain and the atomic form agree.
 #include "runtimes/core/task_state.hpp"
 
 #include <gtest/gtest.h>
@@ -28,30 +28,53 @@ struct row {
   int (*action)(std::uint64_t);
 };
 
-bool any(std::uint64_t) { return true; }
-bool while_running(std::uint64_t w) { return w & ts::running; }
+bool any(std::uint64_t) {
+  return true;
+}
+bool while_running(std::uint64_t w) {
+  return w & ts::running;
+}
 bool while_queued(std::uint64_t w) {
   return (w & (ts::running | ts::complete | ts::notified)) == ts::notified;
 }
-bool with_handle(std::uint64_t w) { return w & ts::join_interest; }
-bool has(std::uint64_t w, std::uint64_t bits) { return (w & bits) != 0; }
-int busy(std::uint64_t w) { return !has(w, ts::complete | ts::notified | ts::running); }
+bool with_handle(std::uint64_t w) {
+  return w & ts::join_interest;
+}
+bool has(std::uint64_t w, std::uint64_t bits) {
+  return (w & bits) != 0;
+}
+int busy(std::uint64_t w) {
+  return !has(w, ts::complete | ts::notified | ts::running);
+}
 
 const std::vector<row> table{
-    {"to_running", while_queued, [](ts& s) { s.to_running(); return 0; },
+    {"to_running", while_queued,
+     [](ts& s) {
+       s.to_running();
+       return 0;
+     },
      [](std::uint64_t w) { return (w & ~ts::notified) | ts::running; },
      [](std::uint64_t) { return 0; }},
-    {"to_idle", while_running, [](ts& s) { return int(s.to_idle() == idle_action::enqueue); },
+    {"to_idle", while_running,
+     [](ts& s) { return int(s.to_idle() == idle_action::enqueue); },
      [](std::uint64_t w) { return w & ~ts::running; },
      [](std::uint64_t w) { return int(has(w, ts::notified)); }},
     {"to_complete with a result", while_running,
-     [](ts& s) { auto c = s.to_complete(true); return c.done + 2 * c.join_waker; },
+     [](ts& s) {
+       auto c = s.to_complete(true);
+       return c.done + 2 * c.join_waker;
+     },
      [](std::uint64_t w) {
        return has(w, ts::join_interest) ? (w & ~ts::running) | ts::complete : w;
      },
-     [](std::uint64_t w) { return has(w, ts::join_interest) + 2 * has(w, ts::join_waker); }},
+     [](std::uint64_t w) {
+       return has(w, ts::join_interest) + 2 * has(w, ts::join_waker);
+     }},
     {"to_complete without a result", while_running,
-     [](ts& s) { auto c = s.to_complete(false); return c.done + 2 * c.join_waker; },
+     [](ts& s) {
+       auto c = s.to_complete(false);
+       return c.done + 2 * c.join_waker;
+     },
      [](std::uint64_t w) { return (w & ~ts::running) | ts::complete; },
      [](std::uint64_t w) { return 1 + 2 * has(w, ts::join_waker); }},
     {"wake", any, [](ts& s) { return int(s.wake() == wake_action::enqueue); },
@@ -67,12 +90,16 @@ const std::vector<row> table{
     {"unset_join_waker", with_handle, [](ts& s) { return int(s.unset_join_waker()); },
      [](std::uint64_t w) { return has(w, ts::complete) ? w : w & ~ts::join_waker; },
      [](std::uint64_t w) { return int(!has(w, ts::complete)); }},
-    {"unset_join_waker_after_complete", [](std::uint64_t w) { return has(w, ts::complete); },
+    {"unset_join_waker_after_complete",
+     [](std::uint64_t w) { return has(w, ts::complete); },
      [](ts& s) { return int(s.unset_join_waker_after_complete()); },
      [](std::uint64_t w) { return w & ~ts::join_waker; },
      [](std::uint64_t w) { return int(!has(w, ts::join_interest)); }},
     {"drop_join_interest", with_handle,
-     [](ts& s) { auto d = s.drop_join_interest(); return d.drop_result + 2 * d.drop_waker; },
+     [](ts& s) {
+       auto d = s.drop_join_interest();
+       return d.drop_result + 2 * d.drop_waker;
+     },
      [](std::uint64_t w) {
        return w & ~(has(w, ts::complete) ? ts::join_interest
                                          : ts::join_interest | ts::join_waker);
@@ -81,8 +108,13 @@ const std::vector<row> table{
        bool done = has(w, ts::complete);
        return done + 2 * (!done || !has(w, ts::join_waker));
      }},
-    {"add_reference", any, [](ts& s) { s.add_reference(); return 0; },
-     [](std::uint64_t w) { return w + ts::one_reference; }, [](std::uint64_t) { return 0; }},
+    {"add_reference", any,
+     [](ts& s) {
+       s.add_reference();
+       return 0;
+     },
+     [](std::uint64_t w) { return w + ts::one_reference; },
+     [](std::uint64_t) { return 0; }},
     {"drop_reference", [](std::uint64_t w) { return w >= ts::one_reference; },
      [](ts& s) { return int(s.drop_reference() == drop_action::free_task); },
      [](std::uint64_t w) { return w - ts::one_reference; },
@@ -109,7 +141,9 @@ TEST_P(task_state_table, every_transition_from_every_state) {
 }
 
 INSTANTIATE_TEST_SUITE_P(access, task_state_table, testing::Values(false, true),
-                         [](auto& param) { return param.param ? "exclusive" : "shared"; });
+                         [](auto& param) {
+                           return param.param ? "exclusive" : "shared";
+                         });
 
 TEST(task_state, a_wake_while_running_is_not_lost) {
   ts state(false);

@@ -1,7 +1,8 @@
 // timer.hpp - something that happens at a time: the timer, and who keeps it.
 //
-// A timer belongs to its creator and must be disarmed before it dies. A timer_service belongs
-// to a scheduler (stealing: one wheel under a lock; sharded: one per shard, no lock).
+// A timer belongs to its creator and must be disarmed before it dies. A timer_service
+// belongs to a scheduler (stealing: one wheel under a lock; sharded: one per shard, no
+// lock).
 #pragma once
 
 #include <atomic>
@@ -13,8 +14,8 @@ namespace duel {
 
 struct timer : list_hook {
   // Called once per expiry by the service, under the service's lock if it has one: it may
-  // wake tasks, and must neither wait nor arm or disarm. Returns the time at which the timer
-  // wants to be called again, or `never`.
+  // wake tasks, and must neither wait nor arm or disarm. Returns the time at which the
+  // timer wants to be called again, or `never`.
   using fire_fn = time_point (*)(timer&, time_point now) noexcept;
 
   explicit timer(fire_fn on_fire) noexcept : fire(on_fire) {}
@@ -36,13 +37,13 @@ class timer_service {
 };
 
 // The deadline of a socket's reads or writes: set for every wait, almost never reached.
-// Moving it later is one store; the wheel looks at the timer when the old time has come and
-// files it again (the keep-alive trick of Tokio's wheel).
+// Moving it later is one store; the wheel looks at the timer when the old time has come
+// and files it again (the keep-alive trick of Tokio's wheel).
 //
 // One task at a time calls set(); expiry runs concurrently.
-// (T1) with (T2): set() stores the deadline, then reads `filed_`; expiry stores `filed_`, then
-// reads the deadline. Both seq_cst, so at least one of the two sees the other, and a deadline
-// is never left without a filed timer.
+// (T1) with (T2): set() stores the deadline, then reads `filed_`; expiry stores `filed_`,
+// then reads the deadline. Both seq_cst, so at least one of the two sees the other, and a
+// deadline is never left without a filed timer.
 class deadline_timer : private timer {
  public:
   using expire_fn = void (*)(void* context) noexcept;
@@ -55,8 +56,8 @@ class deadline_timer : private timer {
   }
 
   void set(time_point deadline) noexcept {
-    deadline_.store(deadline, std::memory_order_seq_cst);               // (T1)
-    if (deadline >= filed_.load(std::memory_order_seq_cst)) return;     // (T1)
+    deadline_.store(deadline, std::memory_order_seq_cst);            // (T1)
+    if (deadline >= filed_.load(std::memory_order_seq_cst)) return;  // (T1)
     used_ = true;
     filed_.store(deadline, std::memory_order_seq_cst);
     service_.arm(*this, deadline);
@@ -65,8 +66,8 @@ class deadline_timer : private timer {
  private:
   static time_point on_fire(timer& t, time_point now) noexcept {
     auto& self = static_cast<deadline_timer&>(t);
-    self.filed_.store(never, std::memory_order_seq_cst);                     // (T2)
-    time_point deadline = self.deadline_.load(std::memory_order_seq_cst);    // (T2)
+    self.filed_.store(never, std::memory_order_seq_cst);                   // (T2)
+    time_point deadline = self.deadline_.load(std::memory_order_seq_cst);  // (T2)
     if (deadline <= now) {
       self.expire_(self.context_);
       return never;
@@ -78,9 +79,9 @@ class deadline_timer : private timer {
   timer_service& service_;
   const expire_fn expire_;
   void* const context_;
-  bool used_ = false;                         // the setting task only
-  std::atomic<time_point> deadline_{never};   // written by set(), read by expiry
-  std::atomic<time_point> filed_{never};      // when expiry will next look
+  bool used_ = false;                        // the setting task only
+  std::atomic<time_point> deadline_{never};  // written by set(), read by expiry
+  std::atomic<time_point> filed_{never};     // when expiry will next look
 };
 
 }  // namespace duel

@@ -14,7 +14,8 @@ constexpr auto tick_length = std::chrono::milliseconds(1);
 // Rounds up: a timer must not fire before its time.
 std::uint64_t timer_wheel::tick_at_or_after(time_point t) const noexcept {
   if (t <= start_) return 0;
-  return static_cast<std::uint64_t>((t - start_ + tick_length - duration(1)) / tick_length);
+  return static_cast<std::uint64_t>((t - start_ + tick_length - duration(1)) /
+                                    tick_length);
 }
 
 void timer_wheel::insert(timer& t, time_point when) noexcept {
@@ -44,17 +45,19 @@ void timer_wheel::remove(timer& t) noexcept {
   if (level.slot[t.slot].empty()) level.occupied &= ~(std::uint64_t{1} << t.slot);
 }
 
-// The occupied slot that comes first. Lower levels always come before higher ones, because a
-// timer is filed no higher than it must be.
+// The occupied slot that comes first. Lower levels always come before higher ones,
+// because a timer is filed no higher than it must be.
 bool timer_wheel::next_slot(position& found) const noexcept {
   for (unsigned l = 0; l < levels; ++l) {
     if (level_[l].occupied == 0) continue;
     unsigned shift = l * bits, now = static_cast<unsigned>(elapsed_ >> shift) % slots;
     auto ahead = static_cast<unsigned>(
         std::countr_zero(std::rotr(level_[l].occupied, static_cast<int>(now))));
-    // Slot `now` itself means a whole turn ahead: what it held for this turn has been filed.
+    // Slot `now` itself means a whole turn ahead: what it held for this turn has been
+    // filed.
     if (ahead == 0) {
-      auto rest = std::rotr(level_[l].occupied, static_cast<int>(now)) & ~std::uint64_t{1};
+      auto rest =
+          std::rotr(level_[l].occupied, static_cast<int>(now)) & ~std::uint64_t{1};
       ahead = rest ? static_cast<unsigned>(std::countr_zero(rest)) : slots;
     }
     std::uint64_t tick = ((elapsed_ >> shift) + ahead) << shift;

@@ -1,5 +1,5 @@
-// The wheel against a sorted multimap: same timers, same order of firing, never early, and
-// at most a millisecond late.
+// The wheel against a sorted multimap: same timers, same order of firing, never early,
+// and at most a millisecond late.
 #include "runtimes/core/timer_wheel.hpp"
 
 #include <gtest/gtest.h>
@@ -125,7 +125,8 @@ TEST(deadline_timer, moving_a_deadline_later_files_nothing_and_expires_once) {
   manual_service service;
   int expired = 0;
   {
-    deadline_timer d(service, [](void* n) noexcept { ++*static_cast<int*>(n); }, &expired);
+    deadline_timer d(
+        service, [](void* n) noexcept { ++*static_cast<int*>(n); }, &expired);
     time_point start(1s);
     d.set(start + 100ms);
     for (int i = 0; i < 50; ++i) d.set(start + 100ms + i * 10ms);

@@ -1,9 +1,10 @@
-// waker.hpp - a promise to wake one task: a counted reference and the right to say "run again".
+// waker.hpp - a promise to wake one task: a counted reference and the right to say "run
+// again".
 //
-// Move-only. wake() may be called from any thread, at any time, also after the task finished;
-// a woken task may find nothing changed, so every wait is a loop over its condition.
-// clone() is for the task's own scheduler (sharded: its own shard), because there the
-// reference count is plain memory.
+// Move-only. wake() may be called from any thread, at any time, also after the task
+// finished; a woken task may find nothing changed, so every wait is a loop over its
+// condition. clone() is for the task's own scheduler (sharded: its own shard), because
+// there the reference count is plain memory.
 #pragma once
 
 #include <utility>
@@ -31,7 +32,7 @@ class waker {
   ~waker() { reset(); }
 
   [[nodiscard]] waker clone() const noexcept { return task_ ? of(*task_) : waker(); }
-  void wake() && noexcept;     // wakes, then gives the reference back
+  void wake() && noexcept;  // wakes, then gives the reference back
   void wake_by_ref() const noexcept;
   void reset() noexcept;
   [[nodiscard]] task* release() noexcept { return std::exchange(task_, nullptr); }

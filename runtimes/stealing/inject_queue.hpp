@@ -1,8 +1,9 @@
-// inject_queue.hpp - tasks that come from outside the workers, or overflow from one of them.
+// inject_queue.hpp - tasks that come from outside the workers, or overflow from one of
+// them.
 //
-// A mutex and a chain: it is off the hot path, and a batch costs one lock. Any thread. The
-// length is read without the lock to skip an empty queue; a push that this read misses is
-// followed by the pusher's own look at who sleeps (parking.hpp, (P1)).
+// A mutex and a chain: it is off the hot path, and a batch costs one lock. Any thread.
+// The length is read without the lock to skip an empty queue; a push that this read
+// misses is followed by the pusher's own look at who sleeps (parking.hpp, (P1)).
 #pragma once
 
 #include <algorithm>

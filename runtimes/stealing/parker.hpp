@@ -1,7 +1,9 @@
-// parker.hpp - where one worker sleeps: on a futex, or inside the driver if nobody else is there.
+// parker.hpp - where one worker sleeps: on a futex, or inside the driver if nobody else
+// is there.
 //
-// One 32-bit word: empty, asleep, polling, notified. unpark() from any thread leaves `notified`
-// behind, so one that comes before the sleep cancels it. All seq_cst: the word is never hot.
+// One 32-bit word: empty, asleep, polling, notified. unpark() from any thread leaves
+// `notified` behind, so one that comes before the sleep cancels it. All seq_cst: the word
+// is never hot.
 #pragma once
 
 #include <atomic>
@@ -13,8 +15,8 @@ namespace duel::stealing {
 
 class parker {
  public:
-  // Sleeps until unpark(). If nobody holds `driver_turn`, this thread takes it and sleeps in
-  // poll() instead, which events end as well. May return for no reason.
+  // Sleeps until unpark(). If nobody holds `driver_turn`, this thread takes it and sleeps
+  // in poll() instead, which events end as well. May return for no reason.
   template <class Poll>
   void park(std::mutex& driver_turn, Poll poll) noexcept {
     if (word_.exchange(empty) == notified) return;
@@ -27,7 +29,8 @@ class parker {
     word_.exchange(empty);  // reads: what the unparker did before is visible after
   }
 
-  // Any thread. True if the sleeper is inside the driver and the caller must interrupt it.
+  // Any thread. True if the sleeper is inside the driver and the caller must interrupt
+  // it.
   [[nodiscard]] bool unpark() noexcept {
     auto was = word_.exchange(notified);
     if (was == asleep) futex_wake_one(word_);

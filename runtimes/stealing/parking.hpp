@@ -1,19 +1,20 @@
 // parking.hpp - who sleeps, who searches, and why no task is left behind.
 //
 // `idle_` is one word:  searching (16 bits) | unparked (16 bits) | epoch (32 bits).
-// A worker is parked, or unparked; an unparked one may be searching (it has nothing to run and
-// looks into the others' queues). At most half of the workers search at once.
+// A worker is parked, or unparked; an unparked one may be searching (it has nothing to
+// run and looks into the others' queues). At most half of the workers search at once.
 //
 //   producer                                  sleeper
 //   (P1) push a task                          (W1) idle_ -= own share          an RMW
-//   (P2) idle_ += 0                an RMW     (W2) last searcher: look at every queue again
+//   (P2) idle_ += 0                an RMW     (W2) last searcher: look at every queue
+//   again
 //        nobody searching, somebody parked:        found something: wake one
 //        wake one
 //
-// The two RMWs on one word are ordered. If (W1) comes first, the producer sees nobody searching
-// and wakes somebody; if (P2) comes first, the push (P1) is visible to (W2). So: a task in a
-// queue implies that some worker runs, searches, or has been woken and not yet looked. A plain
-// load in place of (P2) loses wake-ups (tokio#1788).
+// The two RMWs on one word are ordered. If (W1) comes first, the producer sees nobody
+// searching and wakes somebody; if (P2) comes first, the push (P1) is visible to (W2).
+// So: a task in a queue implies that some worker runs, searches, or has been woken and
+// not yet looked. A plain load in place of (P2) loses wake-ups (tokio#1788).
 //
 // Between these, chains instead of herds: one worker is woken at a time and starts out
 // searching; a searcher that finds work and was the last wakes the next.
@@ -35,11 +36,13 @@ namespace duel::stealing {
 template <template <class> class Atomic = std::atomic, class Mutex = std::mutex>
 class basic_parking {
  public:
-  explicit basic_parking(unsigned workers) : workers_(workers), idle_(workers * one_unparked) {
+  explicit basic_parking(unsigned workers)
+      : workers_(workers), idle_(workers * one_unparked) {
     sleepers_.reserve(workers);
   }
 
-  // After a push. The worker to unpark, if one must be; it counts as unparked and searching.
+  // After a push. The worker to unpark, if one must be; it counts as unparked and
+  // searching.
   [[nodiscard]] std::optional<unsigned> wake_one() noexcept {
     if (!must_wake(idle_.fetch_add(0, std::memory_order_seq_cst))) return {};  // (P2)
     std::lock_guard lock(mutex_);
@@ -52,9 +55,9 @@ class basic_parking {
   }
 
   struct parked {
-    bool last_searcher;       // it must look at every queue again (W2)
-    bool nobody_unparked;     // it may ask whether the run is over
-    std::uint32_t epoch;      // for still_nobody_unparked()
+    bool last_searcher;    // it must look at every queue again (W2)
+    bool nobody_unparked;  // it may ask whether the run is over
+    std::uint32_t epoch;   // for still_nobody_unparked()
   };
   [[nodiscard]] parked to_parked(unsigned worker, bool searching) noexcept {
     std::lock_guard lock(mutex_);
@@ -64,8 +67,8 @@ class basic_parking {
     return {searching && searching_in(left) == 0, unparked_in(left) == 0, epoch_in(left)};
   }
 
-  // True if no worker was unparked since to_parked() returned this epoch: what the workers
-  // wrote before they parked is all there is.
+  // True if no worker was unparked since to_parked() returned this epoch: what the
+  // workers wrote before they parked is all there is.
   [[nodiscard]] bool still_nobody_unparked(std::uint32_t epoch) const noexcept {
     auto word = idle_.load(std::memory_order_seq_cst);
     return unparked_in(word) == 0 && epoch_in(word) == epoch;
@@ -88,12 +91,13 @@ class basic_parking {
   [[nodiscard]] bool to_searching() noexcept {
     auto word = idle_.load(std::memory_order_seq_cst);
     if (2 * searching_in(word) >= workers_) return false;
-    idle_.fetch_add(one_searching, std::memory_order_seq_cst);  // the limit may be passed by
-    return true;                                                // a race: it is a throttle
+    idle_.fetch_add(one_searching,
+                    std::memory_order_seq_cst);  // the limit may be passed by
+    return true;                                 // a race: it is a throttle
   }
 
-  // The worker found something. True if it was the last searcher: it must call wake_one(),
-  // for the queue it found may hold more.
+  // The worker found something. True if it was the last searcher: it must call
+  // wake_one(), for the queue it found may hold more.
   [[nodiscard]] bool to_working() noexcept {
     auto before = idle_.fetch_sub(one_searching, std::memory_order_seq_cst);
     return searching_in(before) == 1;

@@ -1,5 +1,5 @@
-// The parking protocol alone: its counts in every step, then under fire, with an oracle that
-// really sleeps: a lost wake-up is a worker that never returns.
+// The parking protocol alone: its counts in every step, then under fire, with an oracle
+// that really sleeps: a lost wake-up is a worker that never returns.
 #include "runtimes/stealing/parking.hpp"
 
 #include <gtest/gtest.h>

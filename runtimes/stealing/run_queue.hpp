@@ -1,16 +1,20 @@
-// run_queue.hpp - a worker's ring of runnable tasks: the owner pushes and pops, others steal half.
+// run_queue.hpp - a worker's ring of runnable tasks: the owner pushes and pops, others
+// steal half.
 //
 //        steal      real                    tail
 //          v          v                       v
-//   ... |  c  |  c  |  r  |  r  |  r  |  r  |     |     | ...     c: a thief copies it out
+//   ... |  c  |  c  |  r  |  r  |  r  |  r  |     |     | ...     c: a thief copies it
+//   out
 //                                                                  r: runnable
 //
-// Indices run freely and wrap; slot = index modulo the capacity. `head_` holds (steal, real) in
-// one word, `tail_` is written by the owner alone. Invariants:
+// Indices run freely and wrap; slot = index modulo the capacity. `head_` holds (steal,
+// real) in one word, `tail_` is written by the owner alone. Invariants:
 //   steal <= real <= tail, tail - steal <= capacity
-//   [real, tail) are live; [steal, real) belong to the one thief there is while steal != real
+//   [real, tail) are live; [steal, real) belong to the one thief there is while steal !=
+//   real
 // FIFO at both ends: server tasks want fairness, fork-join programs would want Chase-Lev.
-// 32-bit indices, because 16 bits let a thief sleep through a whole turn (ABA, tokio#5041).
+// 32-bit indices, because 16 bits let a thief sleep through a whole turn (ABA,
+// tokio#5041).
 //
 // push and pop: the owner. steal_into: any other worker's thread, the owner of `into`.
 // The design is Tokio's (tokio/src/runtime/scheduler/multi_thread/queue.rs).
@@ -33,10 +37,12 @@ class basic_run_queue {
   static_assert((Capacity & (Capacity - 1)) == 0 && Capacity >= 2);
 
  public:
-  // Puts `t` at the back. Returns what did not fit: nothing, or a chain for the inject queue.
+  // Puts `t` at the back. Returns what did not fit: nothing, or a chain for the inject
+  // queue.
   [[nodiscard]] task_chain push(task& t) noexcept {
     for (;;) {
-      auto head = head_.load(std::memory_order_acquire);  // (Q2): slots the thief has left
+      auto head =
+          head_.load(std::memory_order_acquire);  // (Q2): slots the thief has left
       auto [steal, real] = unpack(head);
       auto tail = tail_.load(std::memory_order_relaxed);  // owner only
       if (tail - steal < Capacity) {
@@ -56,7 +62,8 @@ class basic_run_queue {
       if (real == tail_.load(std::memory_order_relaxed)) return nullptr;  // owner only
       auto next = real + 1;
       auto moved = steal == real ? pack(next, next) : pack(steal, next);
-      // (Q3) with itself in steal_into: the two claims of a task are ordered by this word.
+      // (Q3) with itself in steal_into: the two claims of a task are ordered by this
+      // word.
       if (head_.compare_exchange_weak(head, moved, std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {
         return slots_[real % Capacity];
@@ -65,19 +72,22 @@ class basic_run_queue {
   }
 
   struct stolen {
-    task* first = nullptr;      // to be run at once; null: nothing taken
-    std::uint32_t count = 0;    // how many were taken, `first` included
+    task* first = nullptr;    // to be run at once; null: nothing taken
+    std::uint32_t count = 0;  // how many were taken, `first` included
   };
 
   // Takes half of this queue, rounded up: one task is returned, the rest goes to `into`.
   [[nodiscard]] stolen steal_into(basic_run_queue& into) noexcept {
-    auto into_tail = into.tail_.load(std::memory_order_relaxed);  // owner only: `into` is ours
-    auto [into_steal, into_real] = unpack(into.head_.load(std::memory_order_acquire));  // (Q2)
+    auto into_tail =
+        into.tail_.load(std::memory_order_relaxed);  // owner only: `into` is ours
+    auto [into_steal, into_real] =
+        unpack(into.head_.load(std::memory_order_acquire));  // (Q2)
     if (into_tail - into_steal > Capacity / 2) return {};
     auto count = copy_half(into, into_tail);
     if (count == 0) return {};
     task* first = into.slots_[(into_tail + count - 1) % Capacity];
-    if (count > 1) into.tail_.store(into_tail + count - 1, std::memory_order_release);  // (Q1)
+    if (count > 1)
+      into.tail_.store(into_tail + count - 1, std::memory_order_release);  // (Q1)
     return {first, count};
   }
 
@@ -89,12 +99,14 @@ class basic_run_queue {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   // Slots the owner may still fill.
   [[nodiscard]] std::uint32_t room() const noexcept {
-    auto [steal, real] = unpack(head_.load(std::memory_order_acquire));           // (Q2)
-    return Capacity - (tail_.load(std::memory_order_relaxed) - steal);  // owner only
+    auto [steal, real] = unpack(head_.load(std::memory_order_acquire));  // (Q2)
+    return Capacity - (tail_.load(std::memory_order_relaxed) - steal);   // owner only
   }
 
  private:
-  struct heads { std::uint32_t steal, real; };
+  struct heads {
+    std::uint32_t steal, real;
+  };
   static heads unpack(std::uint64_t word) noexcept {
     return {static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
   }
@@ -102,8 +114,9 @@ class basic_run_queue {
     return std::uint64_t{steal} << 32 | real;
   }
 
-  // Full and no thief: claims everything, keeps the older half (its slots are where the ring
-  // continues, so only the tail moves) and returns the younger half with `t` behind it.
+  // Full and no thief: claims everything, keeps the older half (its slots are where the
+  // ring continues, so only the tail moves) and returns the younger half with `t` behind
+  // it.
   task_chain overflow(std::uint64_t head, std::uint32_t tail, task& t) noexcept {
     constexpr auto half = Capacity / 2;
     // (Q3) a thief that loses to this exchange finds an empty queue.
@@ -112,7 +125,8 @@ class basic_run_queue {
       return {};
     }
     task_chain chain;
-    for (std::uint32_t i = 0; i < half; ++i) chain.push(*slots_[(tail + half + i) % Capacity]);
+    for (std::uint32_t i = 0; i < half; ++i)
+      chain.push(*slots_[(tail + half + i) % Capacity]);
     chain.push(t);
     tail_.store(tail + half, std::memory_order_release);  // (Q1)
     return chain;
@@ -124,11 +138,13 @@ class basic_run_queue {
     std::uint32_t first, count;
     for (;;) {
       auto [steal, real] = unpack(head);
-      auto available = tail_.load(std::memory_order_acquire) - real;  // (Q1) sees the slots
+      auto available =
+          tail_.load(std::memory_order_acquire) - real;  // (Q1) sees the slots
       if (steal != real || available == 0) return 0;  // another thief is at it, or empty
       first = real;
       count = available - available / 2;
-      if (head_.compare_exchange_weak(head, pack(steal, real + count), std::memory_order_acq_rel,
+      if (head_.compare_exchange_weak(head, pack(steal, real + count),
+                                      std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {  // (Q3)
         break;
       }

@@ -8,8 +8,8 @@
 #include <memory>
 #include <thread>
 
-#include "runtimes/stealing/inject_queue.hpp"
 #include "runtimes/core/scheduler.hpp"
+#include "runtimes/stealing/inject_queue.hpp"
 
 namespace duel::stealing {
 namespace {

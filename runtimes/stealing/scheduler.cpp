@@ -20,7 +20,8 @@ thread_local worker* thread_worker = nullptr;
 
 }  // namespace
 
-scheduler::scheduler(unsigned count, std::string driver_name, const driver_factory& make_driver)
+scheduler::scheduler(unsigned count, std::string driver_name,
+                     const driver_factory& make_driver)
     : duel::scheduler(false),
       worker_count_(count),
       idle_(count),
@@ -64,7 +65,9 @@ void scheduler::spawn(task& t) {
   here.push_next(t);
 }
 
-void scheduler::spawn_at(unsigned, task& t) { spawn(t); }
+void scheduler::spawn_at(unsigned, task& t) {
+  spawn(t);
+}
 
 // A woken task goes to the worker that woke it, or to all of them.
 void scheduler::submit(task& t) noexcept {
@@ -112,14 +115,16 @@ void scheduler::suspend(task& self, suspend_reason why, publication publish,
 // --- stopping ------------------------------------------------------------------------
 
 // Before its first wait, so that a task which never waits pays nothing. A stop() that has
-// passed this list is seen by is_cancelled() before the wait: both look under the list's lock.
+// passed this list is seen by is_cancelled() before the wait: both look under the list's
+// lock.
 void scheduler::remember(task& self) {
   self.home = this_worker()->index();
   self.is_listed = true;
   auto& list = live_[self.home];
   std::lock_guard lock(list.mutex);
   list.tasks.push_back(self);
-  if (is_draining()) (void)self.state.wake();  // running: it will not sleep through the stop
+  if (is_draining())
+    (void)self.state.wake();  // running: it will not sleep through the stop
 }
 
 void scheduler::forget(task& t) noexcept {
@@ -154,9 +159,9 @@ void scheduler::wake_one_if_work() noexcept {
   if (work) wake_one();
 }
 
-// A worker's live_delta is its own to write; once nobody is unparked they all stand still and,
-// by the RMWs on the idle word, are visible here. The epoch shows that nobody was unparked
-// while they were read.
+// A worker's live_delta is its own to write; once nobody is unparked they all stand still
+// and, by the RMWs on the idle word, are visible here. The epoch shows that nobody was
+// unparked while they were read.
 void scheduler::finish_if_done(std::uint32_t epoch) noexcept {
   if (live_tasks() != 0 || !idle_.still_nobody_unparked(epoch)) return;
   finished_.store(true);
@@ -167,7 +172,9 @@ void scheduler::finish_if_done(std::uint32_t epoch) noexcept {
 
 // --- what it is ----------------------------------------------------------------------
 
-counters& scheduler::local_counters() noexcept { return this_worker()->count(); }
+counters& scheduler::local_counters() noexcept {
+  return this_worker()->count();
+}
 
 std::vector<const counters*> scheduler::all_counters() const {
   std::vector<const counters*> all;
@@ -196,8 +203,8 @@ std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
   try {
     return std::make_unique<scheduler>(workers, std::move(driver_name), make_driver);
   } catch (const std::system_error& e) {
-    return std::unexpected(fmt::format("model stealing cannot start: {} (try --model threads)",
-                                       e.what()));
+    return std::unexpected(
+        fmt::format("model stealing cannot start: {} (try --model threads)", e.what()));
   }
 }
 

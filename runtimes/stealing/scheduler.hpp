@@ -1,8 +1,9 @@
-// scheduler.hpp - the stealing model: what its workers share, and what programs see of it.
+// scheduler.hpp - the stealing model: what its workers share, and what programs see of
+// it.
 //
 // A task runs on any worker; one that is woken goes to the worker that woke it, and idle
-// workers take half of a busy one's queue. Reading order: worker.cpp (the loop), run_queue.hpp,
-// parking.hpp, timers.hpp. The pairs of atomics stand in DESIGN.md.
+// workers take half of a busy one's queue. Reading order: worker.cpp (the loop),
+// run_queue.hpp, parking.hpp, timers.hpp. The pairs of atomics stand in DESIGN.md.
 #pragma once
 
 #include <expected>
@@ -39,7 +40,8 @@ class scheduler final : public duel::scheduler {
   void wake(task& t) noexcept override;
   void cancel(task& t) noexcept override;
   void release(task& t) noexcept override;
-  void suspend(task& self, suspend_reason why, publication publish, time_point deadline) override;
+  void suspend(task& self, suspend_reason why, publication publish,
+               time_point deadline) override;
   [[nodiscard]] unsigned homes() const noexcept override { return 1; }
   [[nodiscard]] driver& io() noexcept override { return *driver_; }
   [[nodiscard]] counters& local_counters() noexcept override;
@@ -81,7 +83,8 @@ class scheduler final : public duel::scheduler {
   std::vector<std::unique_ptr<worker>> workers_;
   std::atomic<bool> finished_{false};
 
-  // Suspended tasks, so that stop() finds them; one list per worker, joined at the first wait.
+  // Suspended tasks, so that stop() finds them; one list per worker, joined at the first
+  // wait.
   struct alignas(no_sharing) live_list {
     std::mutex mutex;
     intrusive_list<task> tasks;

@@ -1,4 +1,5 @@
-// task_chain.hpp - a singly linked list of tasks through task::queue_next, owned by one thread.
+// task_chain.hpp - a singly linked list of tasks through task::queue_next, owned by one
+// thread.
 #pragma once
 
 #include <cstddef>

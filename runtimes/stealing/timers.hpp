@@ -41,7 +41,8 @@ class timers final : public timer_service {
 
   // Fires what is due. Cheap when nothing can be: one load, or one look at the clock.
   void fire_due() noexcept {
-    // relaxed: a missed newer timer is fired by the next call; the poller asks under the lock.
+    // relaxed: a missed newer timer is fired by the next call; the poller asks under the
+    // lock.
     auto next = next_.load(std::memory_order_relaxed);
     if (next == never) return;
     auto now = clock::now();
@@ -63,10 +64,10 @@ class timers final : public timer_service {
 
  private:
   std::move_only_function<void()> interrupt_;
-  std::mutex mutex_;                              // guards what follows; next_ for writing
+  std::mutex mutex_;  // guards what follows; next_ for writing
   timer_wheel wheel_{clock::now()};
-  time_point sleeps_until_ = time_point::min();   // min: nobody sleeps
-  std::atomic<time_point> next_{never};           // the wheel's next event
+  time_point sleeps_until_ = time_point::min();  // min: nobody sleeps
+  std::atomic<time_point> next_{never};          // the wheel's next event
 };
 
 }  // namespace duel::stealing

@@ -80,13 +80,19 @@ void worker::run_one(task& t) {
       shared_.release(t);
       add_live(-1);
       break;
-    case step_end::queued: push_back(t); break;
-    case step_end::waiting: break;
+    case step_end::queued:
+      push_back(t);
+      break;
+    case step_end::waiting:
+      break;
   }
 }
 
 void worker::push_next(task& t) {
-  if (collecting_) return push_to_queue(t);  // events are served in their order
+  if (collecting_) {  // events are served in their order
+    t.context.prefetch();
+    return push_to_queue(t);
+  }
   task* displaced = std::exchange(lifo_, &t);
   if (!displaced) return;
   push_to_queue(*displaced);

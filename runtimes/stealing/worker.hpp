@@ -1,4 +1,5 @@
-// worker.hpp - one thread of the stealing scheduler: find a task, run it one step, or sleep.
+// worker.hpp - one thread of the stealing scheduler: find a task, run it one step, or
+// sleep.
 //
 // All methods belong to the worker's own thread, except steal_from() and the counters.
 #pragma once
@@ -14,8 +15,8 @@ namespace duel::stealing {
 
 class scheduler;
 
-// Every so many tasks the inject queue goes first and the driver is polled; Tokio's and Go's
-// number, prime so that it does not beat with anything.
+// Every so many tasks the inject queue goes first and the driver is polled; Tokio's and
+// Go's number, prime so that it does not beat with anything.
 inline constexpr unsigned fairness_interval = 61;
 
 class worker {
@@ -40,7 +41,8 @@ class worker {
   [[nodiscard]] unsigned index() const noexcept { return index_; }
   // Tasks spawned here minus tasks completed here: the sum over workers is what lives.
   [[nodiscard]] std::int64_t live_delta() const noexcept {
-    return live_delta_.load(std::memory_order_relaxed);  // relaxed: (W1) orders, see scheduler
+    return live_delta_.load(
+        std::memory_order_relaxed);  // relaxed: (W1) orders, see scheduler
   }
   void add_live(std::int64_t n) noexcept {
     live_delta_.store(live_delta() + n, std::memory_order_relaxed);  // owner only
@@ -68,12 +70,12 @@ class worker {
   parker sleeper_;
   std::atomic<std::int64_t> live_delta_{0};
 
-  task* lifo_ = nullptr;         // the task woken last; not stealable
-  unsigned lifo_run_ = 0;        // tasks taken from it in a row
+  task* lifo_ = nullptr;   // the task woken last; not stealable
+  unsigned lifo_run_ = 0;  // tasks taken from it in a row
   unsigned turns_to_fairness_ = fairness_interval;
-  bool searching_ = false;       // counted in parking
-  bool collecting_ = false;      // in the driver: wakes are offered once, afterwards
-  std::uint32_t random_;         // xorshift state: where stealing starts
+  bool searching_ = false;   // counted in parking
+  bool collecting_ = false;  // in the driver: wakes are offered once, afterwards
+  std::uint32_t random_;     // xorshift state: where stealing starts
 };
 
 }  // namespace duel::stealing

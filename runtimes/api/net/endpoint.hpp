@@ -1,4 +1,5 @@
-// endpoint.hpp - an IPv4 or IPv6 address with a port, as text "127.0.0.1:8080" or "[::1]:8080".
+// endpoint.hpp - an IPv4 or IPv6 address with a port, as text "127.0.0.1:8080" or
+// "[::1]:8080".
 #pragma once
 
 #include <sys/socket.h>

@@ -25,8 +25,10 @@ result<int> open_listener(const endpoint& where, bool share_port) {
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (share_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted sockets inherit it
-  if (::bind(fd, where.address(), where.size()) == 0 && ::listen(fd, backlog) == 0) return fd;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);  // accepted sockets inherit it
+  if (::bind(fd, where.address(), where.size()) == 0 && ::listen(fd, backlog) == 0)
+    return fd;
   int error = errno;
   ::close(fd);
   return failure(error);
@@ -53,7 +55,8 @@ result<std::vector<int>> open_listeners(endpoint where, unsigned homes) {
 }
 
 bool is_exhaustion(std::error_code e) {
-  return e == std::errc::too_many_files_open || e == std::errc::too_many_files_open_in_system ||
+  return e == std::errc::too_many_files_open ||
+         e == std::errc::too_many_files_open_in_system ||
          e == std::errc::no_buffer_space || e == std::errc::not_enough_memory;
 }
 
@@ -104,7 +107,8 @@ result<void> serve(endpoint where, std::function<void(stream)> on_connection,
   auto fds = open_listeners(where, homes);
   if (!fds) return std::unexpected(fds.error());
   endpoint bound = endpoint::of_socket(fds->front());
-  handler shared = std::make_shared<std::function<void(stream)>>(std::move(on_connection));
+  handler shared =
+      std::make_shared<std::function<void(stream)>>(std::move(on_connection));
   for (unsigned home = 1; home < homes; ++home) {
     spawn_at(home, [fd = (*fds)[home], shared] {
       if (auto l = listener::adopt(fd)) accept_loop(std::move(*l), shared);

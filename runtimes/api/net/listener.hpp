@@ -24,10 +24,10 @@ class listener {
   std::unique_ptr<socket> socket_;
 };
 
-// Accepts at `where` and runs on_connection(stream) in a task of its own for each connection;
-// in every home of the model, through sockets that share the port (SO_REUSEPORT) where there
-// are several. Calls ready(endpoint) once connections can come. Returns when the task is
-// cancelled, or at once if nobody can listen there.
+// Accepts at `where` and runs on_connection(stream) in a task of its own for each
+// connection; in every home of the model, through sockets that share the port
+// (SO_REUSEPORT) where there are several. Calls ready(endpoint) once connections can
+// come. Returns when the task is cancelled, or at once if nobody can listen there.
 result<void> serve(endpoint where, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready);
 

@@ -7,7 +7,9 @@
 namespace duel::net {
 
 namespace {
-driver& io() noexcept { return current_task()->owner.io(); }
+driver& io() noexcept {
+  return current_task()->owner.io();
+}
 }  // namespace
 
 result<stream> stream::adopt(int fd) {
@@ -31,6 +33,8 @@ void stream::close() noexcept {
   if (socket_) io().close(std::move(socket_));
 }
 
-buffer_lease stream::lease_buffer() { return io().lease_buffer(); }
+buffer_lease stream::lease_buffer() {
+  return io().lease_buffer();
+}
 
 }  // namespace duel::net

@@ -1,5 +1,5 @@
-// What a connection promises under every model: bytes arrive whole and in order, waits end at
-// their deadline, and handing memory over changes neither.
+// What a connection promises under every model: bytes arrive whole and in order, waits
+// end at their deadline, and handing memory over changes neither.
 #include "runtimes/api/net/stream.hpp"
 
 #include <gtest/gtest.h>
@@ -20,17 +20,20 @@ using namespace std::chrono_literals;
 
 class stream_test : public model_test {
  protected:
-  // Runs `body` on one end of a connection whose other end, `peer_`, is a plain blocking socket.
+  // Runs `body` on one end of a connection whose other end, `peer_`, is a plain blocking
+  // socket.
   void run_connected(std::function<void(stream)> body) {
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     peer_ = ends[1];
     int mine = ends[0];
-    run([&] {
-      auto s = stream::adopt(mine);
-      ASSERT_TRUE(s);
-      body(std::move(*s));
-    }, 1);
+    run(
+        [&] {
+          auto s = stream::adopt(mine);
+          ASSERT_TRUE(s);
+          body(std::move(*s));
+        },
+        1);
   }
   void TearDown() override {
     if (peer_ >= 0) ::close(peer_);
@@ -120,7 +123,8 @@ TEST_P(stream_test, receive_ends_at_its_deadline_and_still_works_after) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(models, stream_test, testing::ValuesIn(all_models()), model_name);
+INSTANTIATE_TEST_SUITE_P(models, stream_test, testing::ValuesIn(all_models()),
+                         model_name);
 
 }  // namespace
 }  // namespace duel::net

@@ -1,9 +1,10 @@
-// channel.hpp - a bounded queue between tasks: send waits while it is full, receive while it is
-// empty.
+// channel.hpp - a bounded queue between tasks: send waits while it is full, receive while
+// it is empty.
 //
-// Any number of senders and receivers, in any model, on any shard. The mutex is held for a few
-// instructions and never across a wait. A waiting task leaves its waker in a list and is woken
-// when its turn may have come; it looks again, for another may have been faster.
+// Any number of senders and receivers, in any model, on any shard. The mutex is held for
+// a few instructions and never across a wait. A waiting task leaves its waker in a list
+// and is woken when its turn may have come; it looks again, for another may have been
+// faster.
 #pragma once
 
 #include <deque>
@@ -41,7 +42,8 @@ class channel {
     std::unique_lock lock(mutex_);
     while (values_.empty()) {
       if (closed_) return failure(std::errc::broken_pipe);
-      if (auto waited = wait_in(receivers_, lock); !waited) return std::unexpected(waited.error());
+      if (auto waited = wait_in(receivers_, lock); !waited)
+        return std::unexpected(waited.error());
     }
     result<T> value(std::move(values_.front()));
     values_.pop_front();
@@ -82,7 +84,8 @@ class channel {
   }
 
   // Unlocks before it wakes, so that the woken task finds the mutex free.
-  static void wake_first(intrusive_list<waiter>& line, std::unique_lock<std::mutex>& lock) {
+  static void wake_first(intrusive_list<waiter>& line,
+                         std::unique_lock<std::mutex>& lock) {
     waker next = take_first(line);
     lock.unlock();
     std::move(next).wake();

@@ -1,8 +1,10 @@
-// epoll_driver.hpp - readiness I/O through libevent: try at once, wait for readiness, try again.
+// epoll_driver.hpp - readiness I/O through libevent: try at once, wait for readiness, try
+// again.
 //
-// Every descriptor is registered once, edge-triggered, for both directions, so that waiting
-// costs no system call; readiness.hpp keeps what the edges said. One base is shared by all
-// workers of a scheduler: adopt, close and perform on any of them, poll by one at a time.
+// Every descriptor is registered once, edge-triggered, for both directions, so that
+// waiting costs no system call; readiness.hpp keeps what the edges said. One base is
+// shared by all workers of a scheduler: adopt, close and perform on any of them, poll by
+// one at a time.
 #pragma once
 
 #include <memory>
@@ -13,6 +15,7 @@
 namespace duel::epoll {
 
 // `deadlines` must outlive the driver. Errors: what epoll_create or eventfd say.
-[[nodiscard]] result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines);
+[[nodiscard]] result<std::unique_ptr<polled_driver>> make_driver(
+    timer_service& deadlines);
 
 }  // namespace duel::epoll

@@ -1,12 +1,13 @@
 // readiness.hpp - what is known about a descriptor, and who waits to know more.
 //
-// One word: readiness bits and a tick that every event increments. The poller sets bits; a task
-// whose system call would have blocked clears them, but only if the tick has not moved since
-// it looked: otherwise an edge that arrived in between would be lost for ever.
+// One word: readiness bits and a tick that every event increments. The poller sets bits;
+// a task whose system call would have blocked clears them, but only if the tick has not
+// moved since it looked: otherwise an edge that arrived in between would be lost for
+// ever.
 //
 // A short read or write is as good as EAGAIN: it drained the descriptor, so the bit is
-// cleared without asking again (two system calls a request, not three). The closed bits stay.
-// The shape is Tokio's (tokio/src/runtime/io/scheduled_io.rs, tokio#5866).
+// cleared without asking again (two system calls a request, not three). The closed bits
+// stay. The shape is Tokio's (tokio/src/runtime/io/scheduled_io.rs, tokio#5866).
 #pragma once
 
 #include <atomic>
@@ -20,8 +21,8 @@ namespace duel::epoll {
 template <template <class> class Atomic = std::atomic>
 class basic_readiness {
  public:
-  static constexpr std::uint32_t readable = 1, writable = 2, read_closed = 4, one_tick = 16,
-                                 bits = one_tick - 1;
+  static constexpr std::uint32_t readable = 1, writable = 2, read_closed = 4,
+                                 one_tick = 16, bits = one_tick - 1;
 
   // Optimistic: the first operation asks the kernel.
   // (R1) the poller publishes an event; with (V1), (V2) of waiter_slot.
@@ -37,8 +38,9 @@ class basic_readiness {
   }
   // `seen` is what get() returned before the system call.
   void clear(std::uint32_t seen, std::uint32_t which) noexcept {
-    word_.compare_exchange_strong(seen, seen & ~which, std::memory_order_acq_rel,
-                                  std::memory_order_relaxed);  // relaxed: lost to (R1), fine
+    word_.compare_exchange_strong(
+        seen, seen & ~which, std::memory_order_acq_rel,
+        std::memory_order_relaxed);  // relaxed: lost to (R1), fine
   }
 
  private:

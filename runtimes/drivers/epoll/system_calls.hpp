@@ -1,7 +1,8 @@
 // system_calls.hpp - the calls of the readiness driver: a count, or -errno.
 //
-// noinline, and errno is read where it is set: a fiber that has moved to another thread must
-// not read errno at an address computed before the move (glibc declares it constant).
+// noinline, and errno is read where it is set: a fiber that has moved to another thread
+// must not read errno at an address computed before the move (glibc declares it
+// constant).
 #pragma once
 
 #include <fcntl.h>
@@ -22,7 +23,8 @@ namespace duel::epoll {
   }
 }
 
-[[gnu::noinline]] inline std::int64_t call_receive(int fd, std::span<std::byte> into) noexcept {
+[[gnu::noinline]] inline std::int64_t call_receive(int fd,
+                                                   std::span<std::byte> into) noexcept {
   for (;;) {
     auto n = ::recv(fd, into.data(), into.size(), 0);
     if (n >= 0) return n;
@@ -30,7 +32,8 @@ namespace duel::epoll {
   }
 }
 
-[[gnu::noinline]] inline std::int64_t call_send(int fd, std::span<const std::byte> from) noexcept {
+[[gnu::noinline]] inline std::int64_t call_send(
+    int fd, std::span<const std::byte> from) noexcept {
   for (;;) {
     auto n = ::send(fd, from.data(), from.size(), MSG_NOSIGNAL);
     if (n >= 0) return n;

@@ -32,8 +32,8 @@ unsigned setup_flags(task_work work) noexcept {
   return always;
 }
 
-// Rings closed so far. A new ring may be mapped where an old one was, by system calls that
-// ThreadSanitizer does not see: without this pair it would report the two as a race.
+// Rings closed so far. A new ring may be mapped where an old one was, by system calls
+// that ThreadSanitizer does not see: without this pair it would report the two as a race.
 std::atomic<unsigned> rings_closed{0};
 
 }  // namespace
