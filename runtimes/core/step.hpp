@@ -14,8 +14,7 @@ inline constexpr std::uint16_t operations_per_step = 128;
 
 enum class step_end {
   finished,  // complete: the caller gives the life reference back
-  queued,    // it yielded or was woken meanwhile: the caller puts it at the back of its
-             // queue
+  queued,    // it yielded or has been woken: the caller puts it at the back of its queue
   waiting,   // it may already run elsewhere: the caller forgets it
 };
 

@@ -62,10 +62,9 @@ class basic_run_queue {
       if (real == tail_.load(std::memory_order_relaxed)) return nullptr;  // owner only
       auto next = real + 1;
       auto moved = steal == real ? pack(next, next) : pack(steal, next);
-      // (Q3) with itself in steal_into: the two claims of a task are ordered by this
-      // word.
+      // (Q3) with itself in copy_half: the claims of a task are ordered by this word.
       if (head_.compare_exchange_weak(head, moved, std::memory_order_acq_rel,
-                                      std::memory_order_acquire)) {
+                                      std::memory_order_acquire)) {  // (Q3)
         return slots_[real % Capacity];
       }
     }
