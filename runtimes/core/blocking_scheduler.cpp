@@ -54,6 +54,7 @@ void blocking_scheduler::cancel(task& t) noexcept {
 
 // A task linked after the loop took the lock after note_stop(), and so sees it stopping.
 void blocking_scheduler::stop(stop_mode mode) {
+  stop_scope under_way(*this);
   note_stop(mode);
   std::lock_guard lock(mutex_);
   live_.for_each([this](task& t) { cancel(t); });

@@ -17,6 +17,7 @@ namespace duel {
 
 class blocking_scheduler : public scheduler {
  public:
+  ~blocking_scheduler() override { await_stops(); }
   void stop(stop_mode mode) override;
   void spawn_at(unsigned, task& t) override { spawn(t); }
   void wake(task& t) noexcept override;

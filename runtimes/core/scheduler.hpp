@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "runtimes/core/clock.hpp"
@@ -94,8 +95,23 @@ class scheduler {
                     std::memory_order_seq_cst);
   }
 
+  // A stop() may be what ends run(), and so be under way when its owner destroys the
+  // scheduler: the destructor waits for it.
+  class stop_scope {
+   public:
+    explicit stop_scope(scheduler& s) noexcept : stops_(s.stops_) { ++stops_; }
+    ~stop_scope() { --stops_; }
+
+   private:
+    std::atomic<int>& stops_;
+  };
+  void await_stops() const noexcept {
+    while (stops_.load() > 0) std::this_thread::yield();
+  }
+
  private:
   const bool exclusive_ = false;  // tasks belong to one thread: plain state words
+  std::atomic<int> stops_{0};     // calls of stop() under way
   std::atomic<int> stopping_{0};  // 0 running, 1 drain, 2 cut
 };
 

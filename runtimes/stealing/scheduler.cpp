@@ -36,7 +36,9 @@ scheduler::scheduler(unsigned count, std::string driver_name,
   }
 }
 
-scheduler::~scheduler() = default;
+scheduler::~scheduler() {
+  await_stops();
+}
 
 void scheduler::run(std::move_only_function<void()> main) {
   std::exception_ptr failure;
@@ -135,6 +137,7 @@ void scheduler::forget(task& t) noexcept {
 }
 
 void scheduler::stop(stop_mode mode) {
+  stop_scope under_way(*this);
   note_stop(mode);
   for (auto& list : live_) {
     std::lock_guard lock(list.mutex);
