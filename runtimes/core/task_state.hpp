@@ -166,6 +166,7 @@ class basic_task_state {
       word_.store(next(seen), std::memory_order_relaxed);  // owner only
       return seen;
     }
+    // (S1) (S2) (S3)
     while (!word_.compare_exchange_weak(seen, next(seen), std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {  // relaxed: retried
     }

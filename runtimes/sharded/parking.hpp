@@ -38,8 +38,8 @@ class basic_parking {
   // False: a notice has come, do not sleep.
   [[nodiscard]] bool begin_sleep() noexcept {
     std::uint32_t expected = 0;
-    // (M4) release: pairs with notify(), whose caller uses the driver to ring the
-    // doorbell. relaxed on failure: mail is read after a notice has been taken.
+    // release: pairs with notify(), whose caller uses the driver to ring the doorbell;
+    // relaxed on failure: mail is read after a notice has been taken. (M4)
     return word_.compare_exchange_strong(
         expected, idle, std::memory_order_release,
         std::memory_order_relaxed);  // relaxed: see above

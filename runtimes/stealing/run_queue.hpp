@@ -142,9 +142,10 @@ class basic_run_queue {
       if (steal != real || available == 0) return 0;  // another thief is at it, or empty
       first = real;
       count = available - available / 2;
+      // (Q3)
       if (head_.compare_exchange_weak(head, pack(steal, real + count),
                                       std::memory_order_acq_rel,
-                                      std::memory_order_acquire)) {  // (Q3)
+                                      std::memory_order_acquire)) {
         break;
       }
     }
