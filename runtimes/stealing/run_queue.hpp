@@ -145,7 +145,7 @@ class basic_run_queue {
       // (Q3)
       if (head_.compare_exchange_weak(head, pack(steal, real + count),
                                       std::memory_order_acq_rel,
-                                      std::memory_order_acquire)) {
+                                      std::memory_order_acquire)) {  // (Q3)
         break;
       }
     }

@@ -39,9 +39,8 @@ class basic_readiness {
   // `seen` is what get() returned before the system call.
   void clear(std::uint32_t seen, std::uint32_t which) noexcept {
     // relaxed on failure: (R1) was faster, the bits stay.
-    word_.compare_exchange_strong(
-        seen, seen & ~which, std::memory_order_acq_rel,
-        std::memory_order_relaxed);  // relaxed: see above
+    word_.compare_exchange_strong(seen, seen & ~which, std::memory_order_acq_rel,
+                                  std::memory_order_relaxed);  // relaxed: see above
   }
 
  private:
