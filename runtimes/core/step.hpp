@@ -1,8 +1,8 @@
 // step.hpp - one step of a fiber task: switch in, run until it waits, switch out.
 //
-// Shared by the two fiber models. State changes happen here and in the scheduler, on the
-// scheduler's stack after the switch out, so that no thread can resume a fiber whose
-// registers are not yet saved.
+// Shared by the two fiber models. A task becomes resumable here, on the scheduler's stack
+// after the switch out, so that no thread can resume a fiber whose registers are not yet
+// saved. Only its completion, after which nobody resumes it, happens on its own stack.
 #pragma once
 
 #include "runtimes/core/task.hpp"

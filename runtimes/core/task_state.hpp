@@ -107,12 +107,6 @@ class basic_task_state {
     return !(update([](auto w) { return w & complete ? w : w | join_waker; }) & complete);
   }
 
-  // False if the task is complete: the completing thread may be reading the cell.
-  [[nodiscard]] bool unset_join_waker() noexcept {
-    return !(update([](auto w) { return w & complete ? w : w & ~join_waker; }) &
-             complete);
-  }
-
   // The completing thread has woken the joiner and hands the cell back. True if the
   // handle left meanwhile: the completing thread destroys the waker.
   [[nodiscard]] bool unset_join_waker_after_complete() noexcept {

@@ -74,8 +74,8 @@ class basic_parking {
     return unparked_in(word) == 0 && epoch_in(word) == epoch;
   }
 
-  // The worker leaves its sleep. True if it had been chosen by wake_one(): then it is
-  // searching already. `has_work`: events gave it tasks, it goes on in any case.
+  // The worker comes out of its sleep. `woken`: wake_one() chose it, it counts as
+  // searching. Else it goes on only if events gave it tasks (`has_work`).
   enum class wake_kind { stay_parked, unparked_by_itself, woken };
   [[nodiscard]] wake_kind to_unparked(unsigned worker, bool has_work) noexcept {
     std::lock_guard lock(mutex_);
