@@ -47,15 +47,10 @@ class fiber {
   [[gnu::always_inline]] inline bool resume() noexcept;
   [[nodiscard]] stack release_stack() noexcept;
 
-  // For a suspended fiber that will be resumed soon, among many: starts loading the top
-  // of its stack, which a thousand others have pushed out of the cache since it last ran.
-  void prefetch() const noexcept {
-    constexpr std::size_t line = 64,
-                          lines = 12;  // bytes; most of what a connection touches
-    for (std::size_t i = 0; i < lines; ++i) {
-      __builtin_prefetch(static_cast<const std::byte*>(context_) + i * line);
-    }
-  }
+  // Where a suspended fiber continues; what it touches first lies just above. Null before
+  // prepare(). For prefetching: mapped as long as the pool lives, whatever becomes of the
+  // fiber.
+  [[nodiscard]] const void* stack_top() const noexcept { return context_; }
 
   // Fiber side: back to whoever resumed. Returns at the next resume, perhaps on another
   // thread: errno and addresses of thread-local variables from before are worthless

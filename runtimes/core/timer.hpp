@@ -44,28 +44,40 @@ class timer_service {
 // (T1) with (T2): set() stores the deadline, then reads `filed_`; expiry stores `filed_`,
 // then reads the deadline. Both seq_cst, so at least one of the two sees the other, and a
 // deadline is never left without a filed timer.
-class deadline_timer : private timer {
+class deadline_timer {
  public:
   using expire_fn = void (*)(void* context) noexcept;
 
   // `expire(context)` is called when a deadline has passed; it wakes whoever waits.
   deadline_timer(timer_service& service, expire_fn expire, void* context) noexcept
-      : timer(&on_fire), service_(service), expire_(expire), context_(context) {}
+      : alarm_(*this), service_(service), expire_(expire), context_(context) {}
   ~deadline_timer() {
-    if (used_) service_.disarm(*this);
+    if (used_) service_.disarm(alarm_);
   }
 
   void set(time_point deadline) noexcept {
-    deadline_.store(deadline, std::memory_order_seq_cst);            // (T1)
+    // relaxed: written here only. The clock of deadlines ticks slowly, many are the same.
+    if (deadline_.load(std::memory_order_relaxed) != deadline) {
+      deadline_.store(deadline, std::memory_order_seq_cst);  // (T1)
+    }
     if (deadline >= filed_.load(std::memory_order_seq_cst)) return;  // (T1)
     used_ = true;
     filed_.store(deadline, std::memory_order_seq_cst);
-    service_.arm(*this, deadline);
+    service_.arm(alarm_, deadline);
+  }
+  // After set(): the deadline has passed and expire() has been called, or is about to be.
+  // For the waiter that publishes itself only then.
+  [[nodiscard]] bool has_expired() const noexcept {
+    return filed_.load(std::memory_order_seq_cst) == never;
   }
 
  private:
+  struct alarm : timer {
+    explicit alarm(deadline_timer& of) noexcept : timer(&on_fire), owner(of) {}
+    deadline_timer& owner;
+  };
   static time_point on_fire(timer& t, time_point now) noexcept {
-    auto& self = static_cast<deadline_timer&>(t);
+    auto& self = static_cast<alarm&>(t).owner;
     self.filed_.store(never, std::memory_order_seq_cst);                   // (T2)
     time_point deadline = self.deadline_.load(std::memory_order_seq_cst);  // (T2)
     if (deadline <= now) {
@@ -76,12 +88,14 @@ class deadline_timer : private timer {
     return deadline;
   }
 
+  // First what every wait touches: one line of a socket's record.
+  std::atomic<time_point> deadline_{never};  // written by set(), read by expiry
+  std::atomic<time_point> filed_{never};     // when expiry will next look
+  bool used_ = false;                        // the setting task only
+  alarm alarm_;
   timer_service& service_;
   const expire_fn expire_;
   void* const context_;
-  bool used_ = false;                        // the setting task only
-  std::atomic<time_point> deadline_{never};  // written by set(), read by expiry
-  std::atomic<time_point> filed_{never};     // when expiry will next look
 };
 
 }  // namespace duel

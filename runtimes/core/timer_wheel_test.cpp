@@ -133,13 +133,20 @@ TEST(deadline_timer, moving_a_deadline_later_files_nothing_and_expires_once) {
     EXPECT_EQ(service.armed, 1);
     service.wheel.advance(start + 101ms);
     EXPECT_EQ(expired, 0) << "it was moved to 590 ms";
+    EXPECT_FALSE(d.has_expired());
     EXPECT_EQ(service.wheel.size(), 1u) << "and filed there again";
     service.wheel.advance(start + 591ms);
     EXPECT_EQ(expired, 1);
+    EXPECT_TRUE(d.has_expired()) << "a waiter that comes only now must not sleep";
+    d.set(start + 590ms);
+    EXPECT_EQ(service.armed, 2) << "the same deadline as before, but nothing is filed";
+    EXPECT_FALSE(d.has_expired());
+    service.wheel.advance(start + 592ms);
+    EXPECT_EQ(expired, 2);
     d.set(start + 700ms);
-    EXPECT_EQ(service.armed, 2);
+    EXPECT_EQ(service.armed, 3);
     d.set(start + 650ms);
-    EXPECT_EQ(service.armed, 3) << "an earlier deadline must be filed";
+    EXPECT_EQ(service.armed, 4) << "an earlier deadline must be filed";
   }
   EXPECT_TRUE(service.wheel.empty()) << "a dead deadline is disarmed";
 }

@@ -48,7 +48,7 @@ class shard final : public timer_service {
   void admit(task& t) noexcept;  // a new one
   void wake(task& t) noexcept {
     if (t.state.wake() != wake_action::enqueue) return;
-    t.context.prefetch();
+    prefetch(t.context.stack_top(), lines_of_step);
     ready_.push(t);
   }
   void cancel(task& t) noexcept {

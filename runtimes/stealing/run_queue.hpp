@@ -47,6 +47,7 @@ class basic_run_queue {
       auto tail = tail_.load(std::memory_order_relaxed);  // owner only
       if (tail - steal < Capacity) {
         slots_[tail % Capacity] = &t;
+        stack_tops_[tail % Capacity] = t.context.stack_top();
         tail_.store(tail + 1, std::memory_order_release);  // (Q1) publishes the slot
         return {};
       }
@@ -65,6 +66,7 @@ class basic_run_queue {
       // (Q3) with itself in copy_half: the claims of a task are ordered by this word.
       if (head_.compare_exchange_weak(head, moved, std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {  // (Q3)
+        prefetch_slot(real + 1);
         return slots_[real % Capacity];
       }
     }
@@ -113,6 +115,22 @@ class basic_run_queue {
     return std::uint64_t{steal} << 32 | real;
   }
 
+  // The owner is about to run the task before slot `next`: starts loading the one there.
+  // That one may be stolen and even gone meanwhile: nothing of it is read but its stack,
+  // which stays mapped.
+  void prefetch_slot(std::uint32_t next) noexcept {
+    auto tail = tail_.load(std::memory_order_relaxed);  // owner only
+    if (next == tail) return;
+    if (static_cast<std::int32_t>(touched_ - next) <= 0) {
+      touched_ = next + std::min(tail - next, touch_ahead);
+      for (auto i = next; i != touched_; ++i) {
+        if (auto* top = stack_tops_[i % Capacity]) touch_page(top);
+      }
+    }
+    prefetch(slots_[next % Capacity], sizeof(task) / 64);
+    prefetch(stack_tops_[next % Capacity], lines_of_step);
+  }
+
   // Full and no thief: claims everything, keeps the older half (its slots are where the
   // ring continues, so only the tail moves) and returns the younger half with `t` behind
   // it.
@@ -151,6 +169,7 @@ class basic_run_queue {
     }
     for (std::uint32_t i = 0; i < count; ++i) {
       into.slots_[(into_tail + i) % Capacity] = slots_[(first + i) % Capacity];
+      into.stack_tops_[(into_tail + i) % Capacity] = stack_tops_[(first + i) % Capacity];
     }
     head = head_.load(std::memory_order_relaxed);  // relaxed: the exchange below decides
     for (;;) {
@@ -166,6 +185,13 @@ class basic_run_queue {
   alignas(no_sharing) Atomic<std::uint64_t> head_{0};  // owner and thieves
   alignas(no_sharing) Atomic<std::uint32_t> tail_{0};  // written by the owner
   std::array<task*, Capacity> slots_{};                // see the invariants
+
+  // Hints: where the task in each slot continues (who may touch it: as the slot), and up
+  // to which slot the owner has touched these pages, so many at a time that their walks
+  // overlap.
+  static constexpr std::uint32_t touch_ahead = 16;
+  std::array<const void*, Capacity> stack_tops_{};
+  std::uint32_t touched_ = 0;
 };
 
 using run_queue = basic_run_queue<>;

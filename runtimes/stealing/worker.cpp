@@ -89,10 +89,7 @@ void worker::run_one(task& t) {
 }
 
 void worker::push_next(task& t) {
-  if (collecting_) {  // events are served in their order
-    t.context.prefetch();
-    return push_to_queue(t);
-  }
+  if (collecting_) return push_to_queue(t);  // events are served in their order
   task* displaced = std::exchange(lifo_, &t);
   if (!displaced) return;
   push_to_queue(*displaced);

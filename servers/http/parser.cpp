@@ -1,7 +1,5 @@
 #include "servers/http/parser.hpp"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -15,8 +13,10 @@ constexpr std::size_t max_value =
 constexpr std::size_t kept_memory = 256;
 constexpr std::uint8_t max_method = 32;
 
-bool is_same(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
+bool is_same(std::string_view a, std::string_view lower_case) noexcept {
+  return std::ranges::equal(a, lower_case, [](char c, char lower) {
+    return (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) == lower;
+  });
 }
 
 std::string_view trimmed(std::string_view s) noexcept {

@@ -57,7 +57,7 @@ class basic_readiness {
 template <template <class> class Atomic = std::atomic>
 class basic_waiter_slot {
  public:
-  // `is_ready()` reads the readiness again.
+  // `is_ready()` reads again whatever may have called wake() meanwhile.
   template <class IsReady>
   void wait(waker w, IsReady is_ready) noexcept {
     [[maybe_unused]] task* before = slot_.exchange(w.release());  // (V1)

@@ -2,11 +2,14 @@
 //
 // noinline, and errno is read where it is set: a fiber that has moved to another thread
 // must not read errno at an address computed before the move (glibc declares it
-// constant).
+// constant). Through syscall(), because recv() and send() are cancellation points: two
+// locked instructions each, for a pthread_cancel() that nobody calls.
 #pragma once
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -26,7 +29,7 @@ namespace duel::epoll {
 [[gnu::noinline]] inline std::int64_t call_receive(int fd,
                                                    std::span<std::byte> into) noexcept {
   for (;;) {
-    auto n = ::recv(fd, into.data(), into.size(), 0);
+    auto n = ::syscall(SYS_recvfrom, fd, into.data(), into.size(), 0, nullptr, nullptr);
     if (n >= 0) return n;
     if (errno != EINTR) return -errno;
   }
@@ -35,7 +38,8 @@ namespace duel::epoll {
 [[gnu::noinline]] inline std::int64_t call_send(
     int fd, std::span<const std::byte> from) noexcept {
   for (;;) {
-    auto n = ::send(fd, from.data(), from.size(), MSG_NOSIGNAL);
+    auto n =
+        ::syscall(SYS_sendto, fd, from.data(), from.size(), MSG_NOSIGNAL, nullptr, 0);
     if (n >= 0) return n;
     if (errno != EINTR) return -errno;
   }
