@@ -34,4 +34,7 @@ inline void touch_page(const void* at) noexcept {
 #endif
 }
 
+// How many at a time.
+inline constexpr std::size_t touch_ahead = 16;
+
 }  // namespace duel

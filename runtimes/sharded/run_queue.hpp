@@ -5,6 +5,7 @@
 // stealing/run_queue.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "runtimes/core/task.hpp"
@@ -26,6 +27,7 @@ class run_queue {
     task& t = *first_;
     first_ = t.queue_next;
     --size_;
+    prefetch_first();
     return t;
   }
 
@@ -33,9 +35,23 @@ class run_queue {
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
  private:
+  // Starts loading the task that comes after the one that was just taken.
+  void prefetch_first() noexcept {
+    if (empty()) return;
+    if (touched_ == 0) {
+      for (task* t = first_; touched_ < std::min(size_, touch_ahead); t = t->queue_next) {
+        if (auto* top = t->context.stack_top()) touch_page(top);
+        ++touched_;
+      }
+    }
+    --touched_;
+    prefetch(first_->context.stack_top(), lines_of_step);
+  }
+
   task* first_ = nullptr;
   task* last_ = nullptr;  // meaningless while empty
   std::size_t size_ = 0;
+  std::size_t touched_ = 0;  // from the front on: stack pages asked for, prefetch.hpp
 };
 
 }  // namespace duel::sharded

@@ -47,9 +47,7 @@ class shard final : public timer_service {
   // -------------------------------------------
   void admit(task& t) noexcept;  // a new one
   void wake(task& t) noexcept {
-    if (t.state.wake() != wake_action::enqueue) return;
-    prefetch(t.context.stack_top(), lines_of_step);
-    ready_.push(t);
+    if (t.state.wake() == wake_action::enqueue) ready_.push(t);
   }
   void cancel(task& t) noexcept {
     if (t.state.cancel() == wake_action::enqueue) ready_.push(t);

@@ -122,7 +122,7 @@ class basic_run_queue {
     auto tail = tail_.load(std::memory_order_relaxed);  // owner only
     if (next == tail) return;
     if (static_cast<std::int32_t>(touched_ - next) <= 0) {
-      touched_ = next + std::min(tail - next, touch_ahead);
+      touched_ = next + std::min<std::uint32_t>(tail - next, touch_ahead);
       for (auto i = next; i != touched_; ++i) {
         if (auto* top = stack_tops_[i % Capacity]) touch_page(top);
       }
@@ -189,7 +189,6 @@ class basic_run_queue {
   // Hints: where the task in each slot continues (who may touch it: as the slot), and up
   // to which slot the owner has touched these pages, so many at a time that their walks
   // overlap.
-  static constexpr std::uint32_t touch_ahead = 16;
   std::array<const void*, Capacity> stack_tops_{};
   std::uint32_t touched_ = 0;
 };
