@@ -8,12 +8,9 @@
 #include <string_view>
 #include <thread>
 
+#include "runtimes/corners.hpp"
 #include "runtimes/drivers/blocking/blocking_driver.hpp"
-#include "runtimes/drivers/epoll/epoll_driver.hpp"
-#include "runtimes/drivers/uring/uring_driver.hpp"
 #include "runtimes/serial/serial_scheduler.hpp"
-#include "runtimes/sharded/scheduler.hpp"
-#include "runtimes/stealing/scheduler.hpp"
 #include "runtimes/threads/threads_scheduler.hpp"
 
 namespace duel {
@@ -23,50 +20,37 @@ namespace {
 // More than any machine the kit is meant for has CPUs.
 constexpr unsigned most_workers = 1024;
 
-using made = std::expected<std::unique_ptr<scheduler>, std::string>;
-
 template <auto Make>
-made make_blocking(const model_options&) {
+made_model make_blocking(const model_options&, switches) {
   return Make(make_blocking_driver());
 }
 
-made make_stealing(const model_options& options) {
-  return stealing::make_scheduler(options.workers, "epoll", epoll::make_driver);
-}
-
-made make_sharded(const model_options& options) {
-  auto chosen = uring::supported({});
-  if (!chosen) return std::unexpected(chosen.error());
-  return sharded::make_scheduler({
-      .shards = options.workers,
-      .driver = "uring",
-      .driver_settings = uring::describe(*chosen),
-      .make_driver =
-          [chosen = *chosen](timer_service& deadlines) {
-            return uring::make_driver(deadlines, chosen);
-          },
-  });
-}
-
-struct model {
-  std::string_view name;
-  std::string_view driver;  // the one it has
-  made (*make)(const model_options&);
+// The first of a model has its default driver.
+struct corner {
+  std::string_view model;
+  std::string_view driver;
+  made_model (*make)(const model_options&, switches);
 };
 
-constexpr std::array models{
-    model{"serial", "blocking", make_blocking<serial::make_scheduler>},
-    model{"threads", "blocking", make_blocking<threads::make_scheduler>},
-    model{"stealing", "epoll", make_stealing},
-    model{"sharded", "uring", make_sharded},
+constexpr std::array corners{
+    corner{"serial", "blocking", make_blocking<serial::make_scheduler>},
+    corner{"threads", "blocking", make_blocking<threads::make_scheduler>},
+    corner{"stealing", "epoll", make_stealing_epoll},
+    corner{"sharded", "uring", make_sharded_uring},
 };
 
-std::string known_models() {
-  std::string names;
-  for (const model& m : models) {
-    names += (names.empty() ? "" : ", ") + std::string(m.name);
+std::string unknown_corner(const model_options& options) {
+  std::string models, drivers;
+  std::string_view last;
+  for (const corner& c : corners) {
+    if (c.model == options.model) drivers += fmt::format(", {}", c.driver);
+    if (c.model != std::exchange(last, c.model)) models += fmt::format(", {}", c.model);
   }
-  return names;
+  if (!drivers.empty()) {
+    return fmt::format("model {} has no driver '{}' (drivers: {})", options.model,
+                       options.driver, drivers.substr(2));
+  }
+  return fmt::format("no model '{}' (models: {})", options.model, models.substr(2));
 }
 
 }  // namespace
@@ -80,21 +64,19 @@ unsigned model_options::available_cpus() noexcept {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-made make_model(const model_options& options) {
+made_model make_model(const model_options& options) {
   if (options.workers < 1) return std::unexpected("--workers must be at least 1");
   if (options.workers > most_workers) {
     return std::unexpected(fmt::format("--workers must be at most {}", most_workers));
   }
-  for (const model& m : models) {
-    if (m.name != options.model) continue;
-    if (!options.driver.empty() && options.driver != m.driver) {
-      return std::unexpected(fmt::format("model {} has no driver '{}' (drivers: {})",
-                                         m.name, options.driver, m.driver));
-    }
-    return m.make(options);
+  for (const corner& c : corners) {
+    if (c.model != options.model) continue;
+    if (!options.driver.empty() && c.driver != options.driver) continue;
+    auto chosen = switches::choose(c.model, c.driver, options.switches);
+    if (!chosen) return std::unexpected(chosen.error());
+    return c.make(options, std::move(*chosen));
   }
-  return std::unexpected(
-      fmt::format("no model '{}' (models: {})", options.model, known_models()));
+  return std::unexpected(unknown_corner(options));
 }
 
 }  // namespace duel

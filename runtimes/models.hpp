@@ -5,9 +5,9 @@
 #pragma once
 
 #include <expected>
+#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "runtimes/core/scheduler.hpp"
 
@@ -17,6 +17,7 @@ struct model_options {
   std::string model = "stealing";       // serial, threads, stealing, sharded
   std::string driver;                   // empty: the model's default
   unsigned workers = available_cpus();  // workers or shards; serial and threads ignore it
+  std::map<std::string, std::string> switches;  // name to value: switches.hpp
 
   static unsigned available_cpus() noexcept;  // CPUs this process may run on
 };

@@ -76,6 +76,7 @@ int run_server(const server_options& o) {
   auto descriptors_at_start = open_descriptors();
 
   model_options wanted{.model = o.model, .driver = o.driver};
+  wanted.switches = o.switches;
   if (o.workers > 0) wanted.workers = o.workers;
   auto model = make_model(wanted);
   if (!model) return complain(model.error()), exit_usage;

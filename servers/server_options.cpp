@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstdio>
 
+#include "runtimes/switches.hpp"
+
 namespace duel {
 
 namespace {
@@ -23,6 +25,25 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
     return fmt::format("'{}' is no whole number from {} to {}", text, least, most);
   };
   return {check, fmt::format("{}..{}", least, most)};
+}
+
+// --NAME=VALUE into `given`; what the values are in each corner is the model's to say.
+void add_switch(CLI::App& app, const model_switch& s,
+                std::map<std::string, std::string>& given) {
+  auto flag = fmt::format("--{}", s.name);
+  auto where = fmt::format("{}{}{}", s.model.empty() ? "stealing and sharded" : s.model,
+                           s.driver.empty() ? "" : "/", s.driver);
+  auto text = fmt::format("{} [{}; {}: {}]", s.help, s.values, where, s.initial);
+  if (auto* known = app.get_option_no_throw(flag)) {
+    known->description(known->get_description() + "; " +
+                       fmt::format("[{}; {}: {}]", s.values, where, s.initial));
+    return;
+  }
+  app.add_option_function<std::string>(
+         flag,
+         [&given, name = std::string(s.name)](const std::string& v) { given[name] = v; },
+         text)
+      ->group("Switches of the models [values; where: default]");
 }
 
 std::string one_line(std::string text) {
@@ -73,6 +94,8 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   app.add_option("--drain-seconds", drain_s,
                  "patience with requests in flight at SIGTERM")
       ->check(whole_number(0, 86'400));
+
+  for (const model_switch& s : known_switches()) add_switch(app, s, o.switches);
 
   try {
     app.parse(argc, argv);

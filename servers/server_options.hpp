@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <expected>
+#include <map>
 #include <string>
 
 #include "runtimes/api/net/endpoint.hpp"
@@ -12,8 +13,9 @@ namespace duel {
 
 struct server_options {
   std::string model = "stealing";
-  std::string driver;    // empty: the model's default
-  unsigned workers = 0;  // 0: as many as CPUs are allowed
+  std::string driver;                           // empty: the model's default
+  unsigned workers = 0;                         // 0: as many as CPUs are allowed
+  std::map<std::string, std::string> switches;  // of the model, as typed: switches.hpp
   std::string listen = "127.0.0.1:8080";
   net::endpoint where;  // the same, parsed
   http::options http;

@@ -9,8 +9,8 @@
 
 namespace duel {
 
-// Operations a task may complete without waiting before it has to yield (Tokio's budget).
-inline constexpr std::uint16_t operations_per_step = 128;
+// Operations a task may complete without waiting before it has to yield: Tokio's number.
+inline constexpr std::uint16_t default_budget = 128;
 
 enum class step_end {
   finished,  // complete: the caller gives the life reference back
@@ -29,10 +29,10 @@ inline void body_of_task(void* self) noexcept {
 // task. That saves two of the three RMWs of a yield.
 //
 // Requires a task from a queue. Out of stacks, the task fails with that error instead.
-[[nodiscard, gnu::always_inline]] inline step_end run_step(task& t,
-                                                           stack_cache& stacks) noexcept {
+[[nodiscard, gnu::always_inline]] inline step_end run_step(
+    task& t, stack_cache& stacks, std::uint16_t budget) noexcept {
   if (!std::exchange(t.yields, false)) t.state.to_running();
-  t.budget = operations_per_step;
+  t.budget = budget;
   set_current_task(&t);
   if (!t.context.is_prepared()) {
     try {

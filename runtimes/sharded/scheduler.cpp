@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "runtimes/core/join_handle.hpp"
+#include "runtimes/core/pinned_thread.hpp"
 #include "runtimes/core/step.hpp"
 #include "runtimes/sharded/shard.hpp"
 
@@ -42,37 +43,6 @@ void deliver_release(shard& here, void* what) noexcept {
 }
 void deliver_stop(shard& here, void*) noexcept {
   here.wake_all();
-}
-
-// The calling thread on one CPU for as long as this lives.
-class pinned_thread {
- public:
-  explicit pinned_thread(std::optional<int> cpu) noexcept {
-    if (!cpu || ::sched_getaffinity(0, sizeof before_, &before_) != 0) return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(*cpu, &one);
-    pinned_ = ::sched_setaffinity(0, sizeof one, &one) == 0;
-  }
-  ~pinned_thread() {
-    if (pinned_) ::sched_setaffinity(0, sizeof before_, &before_);
-  }
-  pinned_thread(const pinned_thread&) = delete;
-  pinned_thread& operator=(const pinned_thread&) = delete;
-
- private:
-  cpu_set_t before_;
-  bool pinned_ = false;
-};
-
-std::vector<int> allowed_cpus() {
-  std::vector<int> cpus;
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
 }
 
 class scheduler final : public duel::scheduler {
@@ -130,9 +100,8 @@ class scheduler final : public duel::scheduler {
     return all;
   }
   [[nodiscard]] std::string description() const override {
-    return fmt::format("model=sharded driver={} workers={}{}{} pin={}", options_.driver,
-                       homes(), options_.driver_settings.empty() ? "" : " ",
-                       options_.driver_settings, options_.pin ? "on" : "off");
+    return fmt::format("model=sharded driver={} workers={}{}{}", options_.driver, homes(),
+                       options_.settings.empty() ? "" : " ", options_.settings);
   }
   [[nodiscard]] std::size_t live_tasks() const noexcept override {
     std::size_t sum = 0;
@@ -232,8 +201,7 @@ void scheduler::run(std::move_only_function<void()> main) {
   start together(homes());
   auto cpus = allowed_cpus();
   auto place = [&](unsigned i) -> std::optional<int> {
-    if (!options_.pin || cpus.empty()) return std::nullopt;
-    return cpus[i % cpus.size()];
+    return options_.pin ? place_of(i, cpus) : std::nullopt;
   };
   std::vector<std::jthread> others;
   for (unsigned i = 1; i < homes(); ++i) {

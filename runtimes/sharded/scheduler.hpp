@@ -23,10 +23,9 @@ using driver_factory =
 
 struct options {
   unsigned shards = 1;
-  bool pin = true;     // shard i on the i-th CPU this process may use, modulo
-  std::string driver;  // its name, for description()
-  std::string
-      driver_settings;  // "ring=defer-taskrun ...", for description(); may be empty
+  bool pin = true;       // shard i on the i-th CPU this process may use, modulo
+  std::string driver;    // its name, for description()
+  std::string settings;  // every switch, for description(); may be empty
   driver_factory make_driver;
 };
 

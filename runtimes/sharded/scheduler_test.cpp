@@ -287,7 +287,7 @@ TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   auto model = make_scheduler(
       {.shards = 2,
        .driver = "uring",
-       .driver_settings = uring::describe(*chosen),
+       .settings = uring::describe(*chosen),
        .make_driver = [&](timer_service& t) { return uring::make_driver(t, *chosen); }});
   ASSERT_TRUE(model);
   std::atomic<int> pinned{0};

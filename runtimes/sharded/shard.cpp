@@ -49,7 +49,7 @@ void shard::run_ready() noexcept {
 
 void shard::step(task& t) noexcept {
   counters_.add(counter::polls);
-  switch (run_step(t, *stacks_)) {
+  switch (run_step(t, *stacks_, all.budget)) {
     case step_end::finished:
       t.unlink();
       live_count_.store(live() - 1, std::memory_order_relaxed);  // owner only

@@ -14,6 +14,7 @@
 
 #include "runtimes/core/counters.hpp"
 #include "runtimes/core/polled_driver.hpp"
+#include "runtimes/core/step.hpp"
 #include "runtimes/core/timer_wheel.hpp"
 #include "runtimes/sharded/mailbox.hpp"
 #include "runtimes/sharded/parking.hpp"
@@ -27,6 +28,7 @@ struct cluster {
   ~cluster();
 
   stack_pool stacks;
+  std::uint16_t budget = default_budget;
   std::vector<std::unique_ptr<shard>> shards;
 
   // Shards that have a task, or have sent something that is not yet handled. Seq_cst.

@@ -18,7 +18,7 @@ inline std::unique_ptr<duel::scheduler> make_test_model(unsigned shards,
   auto made = make_scheduler({.shards = shards,
                               .pin = false,
                               .driver = "uring",
-                              .driver_settings = uring::describe(*chosen),
+                              .settings = uring::describe(*chosen),
                               .make_driver = [use = *chosen](timer_service& t) {
                                 return uring::make_driver(t, use);
                               }});

@@ -20,18 +20,16 @@ thread_local worker* thread_worker = nullptr;
 
 }  // namespace
 
-scheduler::scheduler(unsigned count, std::string driver_name,
-                     const driver_factory& make_driver)
+scheduler::scheduler(options chosen)
     : duel::scheduler(false),
-      worker_count_(count),
-      idle_(count),
+      options_(std::move(chosen)),
+      idle_(workers()),
       timers_([this] { driver_->interrupt(); }),
-      driver_name_(std::move(driver_name)),
-      live_(count) {
-  auto made = make_driver(timers_);
-  if (!made) throw std::system_error(made.error(), driver_name_ + " driver");
+      live_(workers()) {
+  auto made = options_.make_driver(timers_);
+  if (!made) throw std::system_error(made.error(), options_.driver + " driver");
   driver_ = std::move(*made);
-  for (unsigned i = 0; i < count; ++i) {
+  for (unsigned i = 0; i < workers(); ++i) {
     workers_.push_back(std::make_unique<worker>(*this, i, stacks_));
   }
 }
@@ -186,7 +184,8 @@ std::vector<const counters*> scheduler::all_counters() const {
 }
 
 std::string scheduler::description() const {
-  return fmt::format("model=stealing driver={} workers={}", driver_name_, workers());
+  return fmt::format("model=stealing driver={} workers={}{}{}", options_.driver,
+                     workers(), options_.settings.empty() ? "" : " ", options_.settings);
 }
 
 std::size_t scheduler::live_tasks() const noexcept {
@@ -202,9 +201,9 @@ std::size_t scheduler::stacks_in_use() const noexcept {
 }
 
 std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
-    unsigned workers, std::string driver_name, const driver_factory& make_driver) {
+    options chosen) {
   try {
-    return std::make_unique<scheduler>(workers, std::move(driver_name), make_driver);
+    return std::make_unique<scheduler>(std::move(chosen));
   } catch (const std::system_error& e) {
     return std::unexpected(
         fmt::format("model stealing cannot start: {} (try --model threads)", e.what()));

@@ -22,14 +22,22 @@
 
 namespace duel::stealing {
 
-// Makes the driver that all workers share. The string names it in description().
+// Makes the driver that all workers share.
 using driver_factory =
     std::function<result<std::unique_ptr<polled_driver>>(timer_service& deadlines)>;
+
+struct options {
+  unsigned workers = 1;
+  std::string driver;    // its name, for description()
+  std::string settings;  // every switch, for description(); may be empty
+  std::uint16_t budget = default_budget;
+  driver_factory make_driver;
+};
 
 class scheduler final : public duel::scheduler {
  public:
   // Throws std::system_error if the driver cannot be had.
-  scheduler(unsigned workers, std::string driver_name, const driver_factory& make_driver);
+  explicit scheduler(options chosen);
   ~scheduler() override;
 
   // --- duel::scheduler -----------------------------------------------------------------
@@ -51,7 +59,8 @@ class scheduler final : public duel::scheduler {
   [[nodiscard]] std::size_t stacks_in_use() const noexcept override;
 
   // --- for workers ---------------------------------------------------------------------
-  [[nodiscard]] unsigned workers() const noexcept { return worker_count_; }
+  [[nodiscard]] unsigned workers() const noexcept { return options_.workers; }
+  [[nodiscard]] std::uint16_t budget() const noexcept { return options_.budget; }
   [[nodiscard]] worker& worker_at(unsigned i) noexcept { return *workers_[i]; }
   [[nodiscard]] inject_queue& injected() noexcept { return injected_; }
   [[nodiscard]] parking& idle() noexcept { return idle_; }
@@ -72,12 +81,11 @@ class scheduler final : public duel::scheduler {
   void unpark(unsigned i) noexcept;
   void remember(task& self);
 
-  const unsigned worker_count_;
+  const options options_;
   stack_pool stacks_;
   parking idle_;
   inject_queue injected_;
   timers timers_;
-  std::string driver_name_;
   std::unique_ptr<polled_driver> driver_;
   std::mutex driver_turn_;  // whoever holds it polls
   std::vector<std::unique_ptr<worker>> workers_;
@@ -92,8 +100,8 @@ class scheduler final : public duel::scheduler {
   std::vector<live_list> live_;
 };
 
-// The error is one line for the user. `driver_name` is what the ready line will say.
+// The error is one line for the user.
 [[nodiscard]] std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
-    unsigned workers, std::string driver_name, const driver_factory& make_driver);
+    options chosen);
 
 }  // namespace duel::stealing

@@ -65,7 +65,8 @@ task* worker::steal() {
     if (victim == index_) continue;
     auto took = shared_.worker_at(victim).queue().steal_into(queue_);
     if (!took.first) continue;
-    counters_.add(counter::steals, took.count);
+    counters_.add(counter::steals);
+    counters_.add(counter::stolen, took.count);
     return took.first;
   }
   return next_injected();
@@ -74,7 +75,7 @@ task* worker::steal() {
 void worker::run_one(task& t) {
   if (std::exchange(searching_, false) && shared_.idle().to_working()) shared_.wake_one();
   counters_.add(counter::polls);
-  switch (run_step(t, stacks_)) {
+  switch (run_step(t, stacks_, shared_.budget())) {
     case step_end::finished:
       shared_.forget(t);
       shared_.release(t);

@@ -11,10 +11,6 @@ std::string word_after(const std::string& text, std::string_view key) {
   return text.substr(at, text.find(' ', at) - at);
 }
 
-constexpr counter shown[] = {counter::requests, counter::connections, counter::served,
-                             counter::accepted, counter::polls,       counter::steals,
-                             counter::parks,    counter::wake_ups,    counter::spawns};
-
 }  // namespace
 
 std::uint64_t total(const std::vector<const counters*>& workers, counter c) {
@@ -34,8 +30,8 @@ nlohmann::ordered_json stats_json(const std::vector<const counters*>& workers,
   all["workers"] = nlohmann::ordered_json::array();
   for (const counters* w : workers) {
     nlohmann::ordered_json one;
-    for (counter c : shown) {
-      one[std::string(counter_names[std::to_underlying(c)])] = w->get(c);
+    for (unsigned c = 0; c < counter_names.size(); ++c) {
+      one[std::string(counter_names[c])] = w->get(static_cast<counter>(c));
     }
     all["workers"].push_back(std::move(one));
   }
