@@ -11,6 +11,8 @@ namespace duel {
 using made_model = std::expected<std::unique_ptr<scheduler>, std::string>;
 
 made_model make_stealing_epoll(const model_options& options, switches chosen);
+made_model make_stealing_uring(const model_options& options, switches chosen);
 made_model make_sharded_uring(const model_options& options, switches chosen);
+made_model make_sharded_epoll(const model_options& options, switches chosen);
 
 }  // namespace duel

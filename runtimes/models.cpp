@@ -36,7 +36,9 @@ constexpr std::array corners{
     corner{"serial", "blocking", make_blocking<serial::make_scheduler>},
     corner{"threads", "blocking", make_blocking<threads::make_scheduler>},
     corner{"stealing", "epoll", make_stealing_epoll},
+    corner{"stealing", "uring", make_stealing_uring},
     corner{"sharded", "uring", make_sharded_uring},
+    corner{"sharded", "epoll", make_sharded_epoll},
 };
 
 std::string unknown_corner(const model_options& options) {

@@ -23,11 +23,24 @@ TEST(make_model, makes_each_model_with_its_driver) {
   }
 }
 
+TEST(make_model, has_all_four_corners_and_states_its_switches) {
+  for (std::string model : {"stealing", "sharded"}) {
+    for (std::string driver : {"epoll", "uring"}) {
+      auto made =
+          make_model({.model = model, .driver = driver, .switches = {{"spin-us", "7"}}});
+      ASSERT_TRUE(made) << made.error();
+      auto said = (*made)->description();
+      EXPECT_TRUE(said.starts_with("model=" + model + " driver=" + driver)) << said;
+      EXPECT_NE(said.find(" spin-us=7"), std::string::npos) << said;
+    }
+  }
+}
+
 TEST(make_model, says_what_to_do_instead) {
   EXPECT_EQ(refusal({.model = "fibres"}),
             "no model 'fibres' (models: serial, threads, stealing, sharded)");
-  EXPECT_EQ(refusal({.model = "stealing", .driver = "uring"}),
-            "model stealing has no driver 'uring' (drivers: epoll)");
+  EXPECT_EQ(refusal({.model = "stealing", .driver = "kqueue"}),
+            "model stealing has no driver 'kqueue' (drivers: epoll, uring)");
   EXPECT_EQ(refusal({.model = "serial", .driver = "epoll"}),
             "model serial has no driver 'epoll' (drivers: blocking)");
   EXPECT_EQ(refusal({.workers = 0}), "--workers must be at least 1");

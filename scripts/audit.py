@@ -53,7 +53,8 @@ def per_request_us(seconds: float, requests: int) -> float:
 def audit(raw: Measurement) -> Audit:
     report, connections = raw.report, raw.connections
     requests = report.requests
-    n_eff = littles_law(report.requests_per_s, report.mean_ms, connections)
+    # With requests sent in batches wrk times the batch; a connection that thinks takes part too.
+    n_eff = littles_law(report.requests_per_s, report.mean_ms + raw.think_ms, connections * raw.pipeline)
     served = raw.counted("served")
     starved = served < connections if served is not None else n_eff < 0.5
     reconnects = served is not None and served > connections + 2
@@ -96,9 +97,12 @@ def _flags(raw: Measurement, served: int | None, reconnects: bool, n_eff: float)
     return flags
 
 
-def taints(rows: list[Measurement], cpus: int, load_before: float, quick: bool, dirty: bool) -> list[str]:
+def taints(rows: list[Measurement], cpus: int, load_before: float, quick: bool, dirty: bool,
+           repeats: int = 1) -> list[str]:
     """Everything about a run that a reader should hold against its figures."""
-    found = ["one run a row: no intervals, small differences mean nothing"]
+    found = []
+    if repeats == 1:
+        found.append("one run a row: no intervals, small differences mean nothing")
     if quick:
         found.append("quick: short runs")
     if dirty:

@@ -140,12 +140,12 @@ def _pair(setting: Setting, duel: Duel, pair: int, run_s: float, progress: Progr
             measured = measure([*pinned, *argv, "--workers", str(setting.workers)], setting.load, _WARMUP_S,
                                work, progress.tick)
         runs.append({"setting": setting.key, "duel": duel.model, "pair": pair, "who": who,
-                     "cpu_us": sum(_cpu_us(measured)), "user_us": _cpu_us(measured)[0],
-                     "system_us": _cpu_us(measured)[1], "raw": measured.as_json()})
+                     "cpu_us": sum(cpu_us(measured)), "user_us": cpu_us(measured)[0],
+                     "system_us": cpu_us(measured)[1], "raw": measured.as_json()})
     return runs
 
 
-def _cpu_us(measured: Measurement) -> tuple[float, float]:
+def cpu_us(measured: Measurement) -> tuple[float, float]:
     before, after, requests = measured.before, measured.after, measured.report.requests
     if requests == 0:
         raise UserError(f"{' '.join(measured.server_argv)} answered nothing (run it by hand)")

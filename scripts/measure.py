@@ -12,7 +12,7 @@ import json
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Measurement:
     stats_before: dict[str, Any] | None
     stats_after: dict[str, Any]
     drained_while_held: bool
+    pipeline: int = 1
+    think_ms: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         raw = asdict(self)
@@ -58,7 +60,7 @@ class Measurement:
         return int(after) - int((self.stats_before or {}).get(key, 0))
 
 
-def require_descriptors(connections: int) -> None:
+def require_descriptors(connections: int, asked: str = "") -> None:
     """Raises the soft limit as far as needed; UserError when the hard limit is too low.
 
     Children inherit it: wrk and the server each need one descriptor a connection.
@@ -68,8 +70,8 @@ def require_descriptors(connections: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        raise UserError(f"--connections {connections} needs {needed} file descriptors, but the hard limit "
-                        f"is {hard} (as root: ulimit -n {needed}; or use fewer connections)")
+        raise UserError(f"{asked or f'--connections {connections}'} needs {needed} file descriptors, but the hard "
+                        f"limit is {hard} (as root: ulimit -n {needed}; or use fewer connections)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
@@ -105,13 +107,12 @@ def measure(server_argv: list[str], load: wrk.Load, warmup_s: int, work: Path,
     return Measurement(
         [*server_argv, "--listen", "127.0.0.1:0"], run.argv, server.ready_line, load.connections, warmup_s,
         report, text, run.cpu_s, before, after, host_before, host_after, window_s,
-        stats_before, _final_stats(stats_file, program(argv)), drained)
+        stats_before, _final_stats(stats_file, program(argv)), drained, load.pipeline, load.think_ms)
 
 
 def _warm_up(server: Server, load: wrk.Load, seconds: int, work: Path, watch: Callable[[], None]) -> None:
     """A run of the same shape whose figures are thrown away."""
-    warm = wrk.Load(load.threads, load.connections, seconds, load.cpu)
-    with wrk.loading(warm, server.url, work) as run:
+    with wrk.loading(replace(load, duration_s=seconds, fills=True), server.url, work) as run:
         run.measured(watch)
         run.report()
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _GREY = "#111111", "#9a9a9a"
-_COLOURS = {"serial": "#7a4b00", "threads": "#b00058", "stealing": "#0050b5", "sharded": "#00734a"}
+INK, _GREY = "#111111", "#9a9a9a"
+COLOURS = {"serial": "#7a4b00", "threads": "#b00058", "stealing": "#0050b5", "sharded": "#00734a"}
 _SYSTEM = "#f2a900"
 
 
@@ -41,38 +41,51 @@ class Bar:
 
     @property
     def colour(self) -> str:
-        return _GREY if self.starved else _COLOURS.get(self.model, _INK)
+        return _GREY if self.starved else COLOURS.get(self.model, INK)
 
 
 def draw(bars: list[Bar], command: str, out: Path) -> None:
     """Writes latency, throughput and cpu, each as .png and .svg, into `out`."""
+    prepare()
+    for name, paint in (("latency", _latency), ("throughput", _throughput), ("cpu", _cpu)):
+        save(_page(paint, bars, command), name, out)
+
+
+def prepare() -> None:
+    """The house's fonts and colours, for every figure."""
     os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
     import matplotlib
 
     matplotlib.use("Agg")
     matplotlib.rcParams.update({
         "font.size": 18, "axes.titlesize": 22, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK,
+        "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
         "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "duel", "svg.fonttype": "path"})
-    for name, paint in (("latency", _latency), ("throughput", _throughput), ("cpu", _cpu)):
-        figure = _page(paint, bars, command)
-        for suffix in ("png", "svg"):
-            figure.savefig(out / f"{name}.{suffix}", dpi=120, metadata={"Date": None} if suffix == "svg" else None)
 
 
-def _page(paint, bars: list[Bar], command: str) -> Figure:
+def page(command: str) -> tuple[Figure, Axes]:
+    """One empty figure with the command at its foot."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     figure = Figure(figsize=(14, 7.9), layout=ConstrainedLayoutEngine(rect=(0.01, 0.015, 0.98, 0.96)))
-    axes = figure.add_subplot()
+    figure.supxlabel(command, fontsize=16, color="#444444")
+    return figure, figure.add_subplot()
+
+
+def save(figure: Figure, name: str, out: Path) -> None:
+    for suffix in ("png", "svg"):
+        figure.savefig(out / f"{name}.{suffix}", dpi=120, metadata={"Date": None} if suffix == "svg" else None)
+
+
+def _page(paint, bars: list[Bar], command: str) -> Figure:
+    figure, axes = page(command)
     axes.set_title(paint(axes, bars), pad=18, x=0, wrap=True)
     axes.set_yticks(range(len(bars)), [_tick(bar) for bar in bars])
     for tick, bar in zip(axes.get_yticklabels(), bars, strict=True):
-        tick.set_color("#5c5c5c" if bar.starved else _INK)
+        tick.set_color("#5c5c5c" if bar.starved else INK)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    figure.supxlabel(command, fontsize=16, color="#444444")
     return figure
 
 
@@ -83,7 +96,7 @@ def _tick(bar: Bar) -> str:
     return f"{bar.label}\n(served {served} of {bar.connections:,})"
 
 
-def _three(value: float) -> str:
+def three(value: float) -> str:
     """Three significant figures without an exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -96,8 +109,8 @@ def _latency(axes: Axes, bars: list[Bar]) -> str:
         axes.plot(values, [y] * 4, color=bar.colour, linewidth=7, solid_capstyle="round", alpha=0.45)
         axes.plot(values, [y] * 4, "o", color=bar.colour, markersize=12)
         for (name, value), x, side in ((points[0], values[0], "right"), (points[3], values[3], "left")):
-            axes.annotate(f"{name} {_three(value)} ms", (x, y), (-14 if side == "right" else 14, 0),
-                          textcoords="offset points", ha=side, va="center", fontsize=17, color=_INK)
+            axes.annotate(f"{name} {three(value)} ms", (x, y), (-14 if side == "right" else 14, 0),
+                          textcoords="offset points", ha=side, va="center", fontsize=17, color=INK)
     axes.set_xscale("log")
     low = min(max(bar.report.p50_ms, 1e-3) for bar in bars)
     high = max(max(bar.report.p99_ms, 1e-3) for bar in bars)
@@ -112,13 +125,13 @@ def _latency(axes: Axes, bars: list[Bar]) -> str:
     if not fair:
         return "Every row starved connections: no latency to compare"
     best = min(fair, key=lambda bar: bar.report.p99_ms)
-    return f"Lowest p99: {best.label}, {_three(best.report.p99_ms)} ms"
+    return f"Lowest p99: {best.label}, {three(best.report.p99_ms)} ms"
 
 
 def _bars(axes: Axes, bars: list[Bar], values: list[float], texts: list[str]) -> None:
     top = max([*values, 1e-9])
     for y, text in enumerate(texts):
-        axes.text(values[y] + top * 0.012, y, text, va="center", fontsize=19, color=_INK)
+        axes.text(values[y] + top * 0.012, y, text, va="center", fontsize=19, color=INK)
     axes.set_xlim(0, top * 1.42)
     axes.spines["bottom"].set_visible(False)
     axes.set_xticks([])

@@ -60,3 +60,18 @@ def host_cpu() -> HostCpu:
 def _status(path: Path) -> dict[str, str]:
     pairs = (line.partition(":") for line in path.read_text().splitlines())
     return {key: value.strip() for key, _, value in pairs}
+
+
+def on_cpu_s(pid: int) -> float:
+    """CPU seconds of the threads alive now, to the nanosecond where /proc/PID/stat has ticks of 10 ms."""
+    ns = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            ns += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue  # a thread that ended since the listing
+    return ns / 1e9
+
+
+def resident_kib(pid: int) -> int:
+    return int(_status(Path(f"/proc/{pid}/status")).get("VmRSS", "0 kB").split()[0])

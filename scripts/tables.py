@@ -21,11 +21,12 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Table:
-    """Header lines may hold newlines. The first column is text, the others are figures."""
+    """Header lines may hold newlines. The first columns are text, the others are figures."""
 
     headers: list[str]
     rows: list[list[str]]
     sections: dict[int, str] = field(default_factory=dict)  # row index -> heading above it
+    text_columns: int = 1
 
 
 SEED_HEADERS = ["Model", "Req/s", "p50\nms", "p75\nms", "p90\nms", "p99\nms", "errors",
@@ -57,9 +58,9 @@ def seed_table(measured: list[list[str]]) -> Table:
                  {0: "measured here", len(measured): "published, from another machine"})
 
 
-def wrapped(note: str) -> str:
+def wrapped(note: str, indent: str = "") -> str:
     """A note below a table, within its width."""
-    return textwrap.fill(note, WIDTH, subsequent_indent="  ")
+    return textwrap.fill(note, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def show(table: Table) -> None:
@@ -70,8 +71,9 @@ def show(table: Table) -> None:
     gap = "  " if sum(widths) + 2 * len(widths) <= WIDTH else " "
 
     def line(cells: list[str]) -> str:
-        aligned = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return gap.join([cells[0].ljust(widths[0]), *aligned[1:]]).rstrip()
+        aligned = [cell.ljust(width) if column < table.text_columns else cell.rjust(width)
+                   for column, (cell, width) in enumerate(zip(cells, widths, strict=True))]
+        return gap.join(aligned).rstrip()
 
     height = max(map(len, headers))
     for level in range(height):
@@ -89,7 +91,7 @@ def markdown(table: Table) -> str:
     """A pipe table; headings become rows of their own."""
     width = len(table.headers)
     lines = ["| " + " | ".join(header.replace("\n", " ") for header in table.headers) + " |",
-             "|---|" + "---:|" * (width - 1)]
+             "|" + "---|" * table.text_columns + "---:|" * (width - table.text_columns)]
     for index, row in enumerate(table.rows):
         if index in table.sections:
             lines.append("| *" + table.sections[index] + "*" + " |" * width)

@@ -21,8 +21,21 @@ from scripts.errors import UserError
 from scripts.paths import ROOT
 from scripts.processes import running
 
-_HOLD = "scripts/hold.lua"
+_HOLD, _MIX = "scripts/hold.lua", "scripts/mix.lua"
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request in a mix; `{key}` in its path becomes a random key."""
+
+    share: float
+    path: str
+    method: str = "GET"
+    body_bytes: int = 0
+
+    def as_argument(self) -> str:
+        return f"{self.share} {self.method} {self.body_bytes} {self.path}"
 
 
 @dataclass(frozen=True)
@@ -33,14 +46,38 @@ class Load:
     connections: int
     duration_s: int
     cpu: int | None = None  # pinned to this CPU; None: wherever the kernel likes
+    path: str = "/"
+    keep_alive: bool = True  # False: every request asks the server to close
+    pipeline: int = 1  # requests sent at once; wrk then times the batch
+    think_ms: float = 0.0  # mean pause between an answer and the next request
+    mix: tuple[Kind, ...] = ()  # instead of `path`
+    keys: int = 1
+    fills: bool = False  # PUT every key first
 
     def argv(self, url: str, hold: bool = False) -> list[str]:
         pinned = [] if self.cpu is None else ["taskset", "-c", str(self.cpu)]
-        shape = [f"-t{self.threads}", f"-c{self.connections}", f"-d{self.duration_s}s", "--latency"]
-        return [*pinned, "wrk", *shape, *(["-s", _HOLD] if hold else []), url]
+        script = ["-s", _MIX] if self._arguments() else ["-s", _HOLD] if hold else []
+        return [*pinned, "wrk", *self._shape(), *script, url.rstrip("/") + self.path,
+                *(["--", *self._arguments()] if self._arguments() else [])]
 
     def as_typed(self) -> str:
-        return f"wrk -t{self.threads} -c{self.connections} -d{self.duration_s}s --latency"
+        shape = ["-H 'Connection: close'" if each == "-HConnection: close" else each for each in self._shape()]
+        words = [f"{each!r}" if " " in each else each for each in self._arguments()]
+        script = f" -s {_MIX}" if words else ""
+        path = "" if self.path == "/" else f" {self.path}"
+        return " ".join(["wrk", *shape]) + script + path + (" -- " + " ".join(words) if words else "")
+
+    def _shape(self) -> list[str]:
+        closing = [] if self.keep_alive else ["-HConnection: close"]
+        return [f"-t{self.threads}", f"-c{self.connections}", f"-d{self.duration_s}s", "--latency", *closing]
+
+    def _arguments(self) -> list[str]:
+        """For mix.lua; empty: a plain path, which costs wrk no script."""
+        if not self.mix and self.pipeline == 1 and self.think_ms == 0:
+            return []
+        settings = [f"depth={self.pipeline}", f"think={self.think_ms:g}", f"keys={self.keys}",
+                    f"fill={int(self.fills)}"]
+        return [*settings, *(kind.as_argument() for kind in self.mix or (Kind(1, self.path),))]
 
 
 @dataclass(frozen=True)
@@ -152,5 +189,6 @@ def loading(load: Load, url: str, work: Path) -> Iterator[Run]:
 def require() -> None:
     if shutil.which("wrk") is None:
         raise UserError("wrk not found (install it: ./duel setup, or apt-get install wrk)")
-    if not (ROOT / _HOLD).is_file():
-        raise UserError(f"{_HOLD} is missing (restore it: git checkout {_HOLD})")
+    for script in (_HOLD, _MIX):
+        if not (ROOT / script).is_file():
+            raise UserError(f"{script} is missing (restore it: git checkout {script})")

@@ -46,14 +46,17 @@ std::string listen_error(const std::string& where, std::error_code error) {
                      where, error.message());
 }
 
-void announce(const net::endpoint& where, const scheduler& model) {
-  fmt::print("listening on {} {}\n", where.text(), model.description());
+void announce(const net::endpoint& where, const scheduler& model,
+              const handlers::service& service) {
+  fmt::print("listening on {} {} {}\n", where.text(), model.description(),
+             service.settings());
   std::fflush(stdout);
 }
 
 // Serves until a signal has drained everything. Throws std::system_error when the model
 // cannot start.
 result<void> serve_until_stopped(scheduler& model, const server_options& o,
+                                 handlers::service& service,
                                  std::atomic<std::size_t>& cut) {
   stop_on_signal stopper(model, o.drain);
   result<void> served;
@@ -61,11 +64,12 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
     served = net::serve(
         o.where,
         [&](net::stream peer) {
+          handlers::service::open_scope open(service);
           if (http::serve_connection(std::move(peer), o.http) ==
               http::connection_end::cut)
             ++cut;
         },
-        [&](net::endpoint bound) { announce(bound, model); });
+        [&](net::endpoint bound) { announce(bound, model, service); });
   });
   return served;
 }
@@ -75,20 +79,32 @@ int run_server(const server_options& o) {
   if (!stats) return complain(stats.error()), exit_failure;
   auto descriptors_at_start = open_descriptors();
 
+  if (o.state == "sharded" && o.model != "sharded") {
+    complain(
+        fmt::format("--state=sharded does not apply to model {} (it needs --model "
+                    "sharded; drop it for one shared map)",
+                    o.model));
+    return exit_usage;
+  }
   model_options wanted{.model = o.model, .driver = o.driver};
   wanted.switches = o.switches;
   if (o.workers > 0) wanted.workers = o.workers;
   auto model = make_model(wanted);
   if (!model) return complain(model.error()), exit_usage;
+  auto kv = o.state == "sharded"
+                ? handlers::store::sharded(o.max_kv_bytes, (*model)->homes())
+                : handlers::store::shared(o.max_kv_bytes);
+  handlers::service service(kv, "state=" + o.state);
   std::atomic<std::size_t> cut{0};
-  if (auto served = serve_until_stopped(**model, o, cut); !served) {
+  if (auto served = serve_until_stopped(**model, o, service, cut); !served) {
     return complain(listen_error(o.listen, served.error())), exit_failure;
   }
 
-  auto workers = (*model)->all_counters();
-  auto requests = handlers::total(workers, counter::requests);
-  auto connections = handlers::total(workers, counter::served);
-  auto json = handlers::stats_json(workers, (*model)->description());
+  auto told =
+      handlers::report::of((*model)->all_counters(), (*model)->description(), service);
+  auto requests = told.total(counter::requests);
+  auto connections = told.total(counter::served);
+  auto json = handlers::stats_json(told);
   leftovers live{(*model)->live_tasks(), (*model)->stacks_in_use()};
   model->reset();
   live.descriptors = open_descriptors() - descriptors_at_start;

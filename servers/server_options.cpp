@@ -91,6 +91,12 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
       ->check(whole_number(64, 1 << 20));
   app.add_option("--max-body-bytes", o.http.most.body_bytes, "larger bodies get 413")
       ->check(whole_number(0, 1 << 30));
+  app.add_option("--state", o.state,
+                 "who has the values of /kv: shared, one map behind locks, or sharded, "
+                 "each shard its own keys (model sharded only)")
+      ->check(CLI::IsMember({"shared", "sharded"}));
+  app.add_option("--max-kv-bytes", o.max_kv_bytes, "a PUT that would need more gets 507")
+      ->check(whole_number(0, std::uint64_t{1} << 40));
   app.add_option("--drain-seconds", drain_s,
                  "patience with requests in flight at SIGTERM")
       ->check(whole_number(0, 86'400));

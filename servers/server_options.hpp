@@ -20,7 +20,9 @@ struct server_options {
   net::endpoint where;  // the same, parsed
   http::options http;
   std::chrono::seconds drain{5};
-  std::string stats_file;  // empty: none
+  std::string stats_file;        // empty: none
+  std::string state = "shared";  // of /kv: or "sharded"
+  std::size_t max_kv_bytes = 256 * 1024 * 1024;
 };
 
 // The options; or, when there is nothing to serve, the exit code, everything being

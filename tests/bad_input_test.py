@@ -42,6 +42,10 @@ def refusal(*flags: str, program: tuple[str, ...] = ()) -> tuple[int, str]:
     (["--model", "serial", "--driver", "epoll"], "epoll"),
     (["--driver", "carrier-pigeon"], "carrier-pigeon"),
     (["--keep-alive", "maybe"], "--keep-alive"),
+    (["--state", "nowhere"], "--state"),
+    *((["--model", model, "--state", "sharded"], "it needs --model sharded")
+      for model in ("serial", "threads", "stealing")),
+    *((["--max-kv-bytes", value], "--max-kv-bytes") for value in ("-1", "junk", "1099511627777")),
     (["--workers", "1", "--workers", "2"], "--workers"),
     *((["--workers", value], "--workers")
       for value in ("0", "-1", "junk", "1025", "2x", "", "1.5", "99999999999999999999")),

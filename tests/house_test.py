@@ -52,7 +52,8 @@ def allowed_for(name: str) -> tuple[str, ...] | None:
     parts = name.split("/")
     if parts[0] == "servers":
         at_top = len(parts) == 2
-        return ("runtimes/api/", "servers/", *(("runtimes/models.hpp",) if at_top else ()))
+        root = ("runtimes/models.hpp", "runtimes/switches.hpp") if at_top else ()
+        return ("runtimes/api/", "servers/", *root)
     if parts[0] != "runtimes" or len(parts) == 2:
         return None
     area = parts[1]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from client import GET, GET_AND_CLOSE, Client, check_dates, get, mask_dates, post, take_answer
-from server import MODELS, SANITIZER, Server, serving
+from server import FIBERS, MODELS, SANITIZER, WITH_STATE, Server, serving
 
 HELLO = b"Hello, World!"
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -45,6 +45,14 @@ def bytes_body(size: int) -> bytes:
 def goes_on(name: str, said: bytes, *answers: Expected) -> Conversation:
     """What leaves the connection usable: another request is answered after it."""
     return Conversation(name, said + GET_AND_CLOSE, (*answers, Expected("200 OK", HELLO)))
+
+
+def put(key: str, body: bytes) -> bytes:
+    return f"PUT /kv/{key} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def bodiless(method: str, path: str) -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
 def refused(name: str, said: bytes, status: str) -> Conversation:
@@ -100,6 +108,28 @@ CONVERSATIONS = [
             Expected("200 OK", length=13), Expected("200 OK", b"two"), Expected("200 OK", b"slept 2 ms\n"),
             Expected("200 OK", bytes_body(70_000)), Expected("200 OK", b"three")),
     goes_on("200 pipelined", GET * 200, *[Expected("200 OK", HELLO)] * 200),
+    # Each leaves no key behind: it is said more than once to one server.
+    goes_on("kv", get("/kv/a") + put("a", b"one") + get("/kv/a") + bodiless("HEAD", "/kv/a") + put("a", b"three")
+            + get("/kv/%61?query") + bodiless("DELETE", "/kv/a") + bodiless("DELETE", "/kv/a") + get("/kv/a"),
+            Expected("404 Not Found", b"no such key\n"), Expected("201 Created", b"created\n"),
+            Expected("200 OK", b"one"), Expected("200 OK", length=3), Expected("200 OK", b"replaced\n"),
+            Expected("200 OK", b"three"), Expected("200 OK", b"deleted\n"), Expected("404 Not Found"),
+            Expected("404 Not Found")),
+    # Keys of every shard.
+    goes_on("many keys", b"".join(put(f"{i}", bytes_body(i * 300)) for i in range(20))
+            + b"".join(get(f"/kv/{i}") + bodiless("DELETE", f"/kv/{i}") for i in range(20)),
+            *[Expected("201 Created")] * 20,
+            *(each for i in range(20) for each in (Expected("200 OK", bytes_body(i * 300)),
+                                                   Expected("200 OK", b"deleted\n")))),
+    goes_on("a value of any bytes", put("%00%ff/", bytes(range(256))) + get("/kv/%00%FF%2f")
+            + bodiless("DELETE", "/kv/%00%ff/"),
+            Expected("201 Created"), Expected("200 OK", bytes(range(256))), Expected("200 OK")),
+    *(goes_on(f"400 key {key[:9]!r}", put(key, b"v") + get(f"/kv/{key}"), *[Expected("400 Bad Request")] * 2)
+      for key in ("", "%", "%4", "a%4", "%4g", "%%41", "k" * 257, "%6b" * 257)),
+    goes_on("longest key", get("/kv/" + "%6b" * 256), Expected("404 Not Found")),
+    goes_on("405 kv", bodiless("POST", "/kv/a") + bodiless("PUT", "/") + get("/kv"),
+            Expected("405 Method Not Allowed", allow="GET, HEAD, PUT, DELETE"),
+            Expected("405 Method Not Allowed", allow="GET, HEAD"), Expected("404 Not Found")),
     # --- refused -----------------------------------------------------------------------------
     refused("no host", b"GET / HTTP/1.1\r\n\r\n" + GET, "400 Bad Request"),
     bad_head("two hosts", "Host: b"),
@@ -172,47 +202,47 @@ def converse(server: Server, pieces: list[bytes], pause_s: float = 0.0) -> bytes
 
 
 @functools.cache
-def transcripts(model: str) -> dict[str, bytes]:
-    with serving(model) as server:
+def transcripts(name: str) -> dict[str, bytes]:
+    with serving(*WITH_STATE[name]) as server:
         return {each.name: converse(server, [each.said + each.surplus]) for each in CONVERSATIONS}
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_answers_are_what_http_asks_for(model: str) -> None:
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_answers_are_what_http_asks_for(name: str) -> None:
     for each in CONVERSATIONS:
-        read_transcript(transcripts(model)[each.name], each.answers, f"{model}: {each.name}")
+        read_transcript(transcripts(name)[each.name], each.answers, f"{name}: {each.name}")
 
 
-@pytest.mark.parametrize("model", MODELS[1:])
-def test_models_answer_the_same_bytes(model: str) -> None:
+@pytest.mark.parametrize("name", list(WITH_STATE)[1:])
+def test_models_answer_the_same_bytes(name: str) -> None:
     for each in CONVERSATIONS:
-        here, there = (mask_dates(transcripts(m)[each.name]) for m in (model, MODELS[0]))
+        here, there = (mask_dates(transcripts(n)[each.name]) for n in (name, MODELS[0]))
         assert b"Date: (now)\r\n" in here
         assert here == there, each.name
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_splits_change_nothing(model: str) -> None:
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_splits_change_nothing(name: str) -> None:
     """Each conversation in two pieces, cut at sampled places, one request everywhere."""
     choose = random.Random(1)
     short = next(each for each in CONVERSATIONS if each.name == "post chunked with trailer")
-    with serving(model) as server:
+    with serving(*WITH_STATE[name]) as server:
         for each in CONVERSATIONS:
             size = len(each.said)
             cuts = range(1, size) if each is short else choose.sample(range(1, size), min(3, size - 1))
             for cut in cuts:
                 heard = converse(server, [each.said[:cut], each.said[cut:]], pause_s=0.001)
-                assert mask_dates(heard) == mask_dates(transcripts(model)[each.name]), f"{each.name} cut at {cut}"
+                assert mask_dates(heard) == mask_dates(transcripts(name)[each.name]), f"{each.name} cut at {cut}"
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_single_bytes_change_nothing(model: str) -> None:
+@pytest.mark.parametrize("name", WITH_STATE)
+def test_single_bytes_change_nothing(name: str) -> None:
     """Everything short, one byte a segment, as fast as they can be sent."""
-    with serving(model) as server:
+    with serving(*WITH_STATE[name]) as server:
         for each in CONVERSATIONS:
             if len(each.said) < (300 if SANITIZER else 1000):
                 heard = converse(server, [each.said[i:i + 1] for i in range(len(each.said))])
-                assert mask_dates(heard) == mask_dates(transcripts(model)[each.name]), each.name
+                assert mask_dates(heard) == mask_dates(transcripts(name)[each.name]), each.name
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -244,13 +274,14 @@ def test_keep_alive_off_closes_after_each_answer(model: str) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_ready_line_and_the_counters_tell_the_truth(model: str, workers: int) -> None:
     with serving(model, workers=workers) as server:
-        assert f" model={model} " in server.ready_line + " "
+        name, _, driver = model.partition("/")
+        assert f" model={name} driver={driver}" in server.ready_line
         for _ in range(3):
             with Client(server.port) as client:
                 for _ in range(5):
                     client.ask(GET)
         stats = server.drain()
     assert (stats["accepted"], stats["served"], stats["requests"]) == (3, 3, 15)
-    assert stats["model"] == model
-    assert len(stats["workers"]) == (workers if model in ("stealing", "sharded") else 1)
+    assert stats["model"] == name
+    assert len(stats["workers"]) == (workers if model in FIBERS else 1)
     assert sum(each["requests"] for each in stats["workers"]) == 15

@@ -24,9 +24,14 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("DUEL_BUILD", "build/release")
 BINARY = BUILD / "servers" / "duel-server"
 
-MODELS = ("serial", "threads", "stealing", "sharded")
-CONCURRENT = ("threads", "stealing", "sharded")
-FIBERS = ("stealing", "sharded")
+# A model, or model/driver where the driver is not the model's default.
+FIBERS = ("stealing", "stealing/uring", "sharded/epoll", "sharded")
+CONCURRENT = ("threads", *FIBERS)
+MODELS = ("serial", *CONCURRENT)
+# What serving() is told for each model, and for those with shards once more with /kv's values at their owners.
+WITH_STATE = {**{model: (model,) for model in MODELS},
+              **{f"{model} --state=sharded": (model, "--state", "sharded")
+                 for model in MODELS if model.startswith("sharded")}}
 
 _READY = re.compile(r"^listening on (\S+):(\d+) model=(\S+) driver=(\S+).*\n", re.MULTILINE)
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -128,6 +133,9 @@ class Server:
 def serving(model: str, *flags: str, workers: int = 2,
             before_exec: Callable[[], None] | None = None) -> Iterator[Server]:
     """A server at a port of the kernel's choice, ready on entry, drained and checked on exit."""
+    model, _, driver = model.partition("/")
+    if driver:
+        flags = ("--driver", driver, *flags)
     assert BINARY.exists(), f"{BINARY} is missing: build it, or name another build in DUEL_BUILD"
     with tempfile.TemporaryDirectory(prefix="duel-test-") as name:
         folder = Path(name)

@@ -109,6 +109,7 @@ void add_yield();
 void add_ping_pong();
 void add_wake_remote();
 void add_mailbox_hop();
+void add_call_at();
 void add_queue_push_pop();
 void add_queue_steal();
 void add_timer_arm_cancel();

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   add_ping_pong();
   add_wake_remote();
   add_mailbox_hop();
+  add_call_at();
   add_queue_push_pop();
   add_queue_steal();
   add_timer_arm_cancel();

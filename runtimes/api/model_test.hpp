@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,11 +21,29 @@ namespace duel {
 struct test_model {
   std::string model;
   unsigned workers;
+  std::string driver = {};  // empty: the model's default
+  std::map<std::string, std::string> switches = {};
 };
 
 inline std::vector<test_model> fiber_models() {
-  return {{"stealing", 1}, {"stealing", 2}, {"stealing", 4},
-          {"sharded", 1},  {"sharded", 2},  {"sharded", 4}};
+  return {{"stealing", 1},          {"stealing", 2},          {"stealing", 4},
+          {"sharded", 1},           {"sharded", 2},           {"sharded", 4},
+          {"sharded", 1, "epoll"},  {"sharded", 2, "epoll"},  {"sharded", 4, "epoll"},
+          {"stealing", 1, "uring"}, {"stealing", 2, "uring"}, {"stealing", 4, "uring"}};
+}
+// What the switches of the stealing model must not change.
+inline std::vector<test_model> stealing_variants() {
+  return {{"stealing", 3, "", {{"steal", "one"}, {"lifo", "off"}}},
+          {"stealing", 2, "", {{"steal", "off"}}},
+          {"stealing", 2, "", {{"queue", "global"}}},
+          {"stealing", 3, "", {{"queue", "global"}, {"steal", "off"}, {"lifo", "off"}}},
+          {"stealing", 2, "", {{"reactor", "thread"}}},
+          {"stealing", 1, "", {{"reactor", "thread"}}},
+          {"stealing", 3, "", {{"reactor", "per-worker"}}},
+          {"stealing", 2, "", {{"reactor", "per-worker"}, {"steal", "off"}}},
+          {"stealing", 2, "", {{"spin-us", "100"}, {"pin", "on"}, {"budget", "3"}}},
+          {"stealing", 2, "uring", {{"spin-us", "100"}, {"steal", "one"}}},
+          {"stealing", 3, "uring", {{"queue", "global"}}}};
 }
 inline std::vector<test_model> concurrent_models() {
   auto models = fiber_models();
@@ -36,7 +56,11 @@ inline std::vector<test_model> all_models() {
   return models;
 }
 inline std::string model_name(const testing::TestParamInfo<test_model>& info) {
-  return info.param.model + "_" + std::to_string(info.param.workers);
+  auto driver = info.param.driver.empty() ? "" : info.param.driver + "_";
+  auto name = info.param.model + "_" + driver + std::to_string(info.param.workers);
+  for (auto& [flag, value] : info.param.switches) name += "_" + flag + "_" + value;
+  std::ranges::replace(name, '-', '_');
+  return name;
 }
 
 class model_test : public testing::TestWithParam<test_model> {
@@ -52,7 +76,9 @@ class model_test : public testing::TestWithParam<test_model> {
     {
       model_options options;
       options.model = GetParam().model;
+      options.driver = GetParam().driver;
       options.workers = GetParam().workers;
+      options.switches = GetParam().switches;
       auto made = make_model(options);
       ASSERT_TRUE(made) << made.error();
       struct leave_nothing {

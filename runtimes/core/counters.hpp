@@ -2,7 +2,8 @@
 //
 // Written by one thread with plain loads and stores, read by anybody at any time; each
 // value is exact, a set of them is not a snapshot. The threads model shares one set
-// between all its threads and says so to the constructor.
+// between all its threads and says so to the constructor. A build with DUEL_COUNTERS=OFF
+// leaves nearly all of them out, to show what they cost.
 #pragma once
 
 #include <array>
@@ -64,12 +65,25 @@ inline constexpr std::array<std::string_view, std::to_underlying(counter::count_
         "timed",     "driver_calls", "events",   "submitted",       "again"};
 static_assert(!counter_names.back().empty());
 
+#if defined(DUEL_NO_COUNTERS)
+inline constexpr bool counters_enabled = false;
+#else
+inline constexpr bool counters_enabled = true;
+#endif
+
+// What a benchmark needs to tell whether a server did its work; counted in every build.
+constexpr bool is_always_counted(counter c) noexcept {
+  return c == counter::accepted || c == counter::connections || c == counter::closed ||
+         c == counter::served || c == counter::requests;
+}
+
 class alignas(no_sharing) counters {
  public:
   enum class writers { one, many };
   explicit counters(writers who = writers::one) noexcept : who_(who) {}
 
   void add(counter c, std::uint64_t n = 1) noexcept {
+    if (!counters_enabled && !is_always_counted(c)) return;
     auto& value = values_[std::to_underlying(c)];
     // relaxed: statistics order nothing
     if (who_ == writers::many) {
@@ -81,6 +95,7 @@ class alignas(no_sharing) counters {
   }
   // For the values that are a maximum.
   void raise(counter c, std::uint64_t to) noexcept {
+    if (!counters_enabled && !is_always_counted(c)) return;
     auto& value = values_[std::to_underlying(c)];
     auto seen = value.load(std::memory_order_relaxed);  // relaxed: as above
     while (seen < to && !value.compare_exchange_weak(

@@ -12,10 +12,14 @@ class polled_driver : public driver {
  public:
   // Submits what is waiting to be submitted, then waits for events, for interrupt(), or
   // until `deadline` (time_point::min(): does not wait), and wakes the tasks concerned.
-  virtual void poll(time_point deadline) noexcept = 0;
+  // How many events or completions it found.
+  virtual unsigned poll(time_point deadline) noexcept = 0;
 
   // Any thread: the poll under way, or else the next one, does not wait.
   virtual void interrupt() noexcept = 0;
+  // The same from the thread of `sender`, a driver of the same kind, which may know a
+  // shorter way.
+  virtual void interrupt_from(polled_driver& /*sender*/) noexcept { interrupt(); }
 
   // True if a poll now could find something: polling an idle driver is a wasted system
   // call.

@@ -64,6 +64,10 @@ class scheduler {
   // The places between which the model never moves a task, numbered from 0: the shards of
   // sharded, one for every other model.
   [[nodiscard]] virtual unsigned homes() const noexcept = 0;
+  // True: there is one listener, and whoever accepts a connection asks home_of_next() at
+  // which home it is to live. False: each home listens, and keeps what it accepts.
+  [[nodiscard]] virtual bool places_connections() const noexcept { return false; }
+  [[nodiscard]] virtual unsigned home_of_next() noexcept { return 0; }
   // The driver of the thread that runs the current task.
   [[nodiscard]] virtual driver& io() noexcept = 0;
   // Counters of the thread that runs the current task.

@@ -2,16 +2,19 @@
 // measuring every step of every task.
 //
 // Constant in rate and the same on all CPUs on every x86-64 and arm64 that servers run
-// on; elsewhere it is the monotonic clock.
+// on; elsewhere it is the monotonic clock. Read for counters only: in a build without
+// them it is never read and stands at 0.
 #pragma once
 
 #include <cstdint>
 
 #include "runtimes/core/clock.hpp"
+#include "runtimes/core/counters.hpp"
 
 namespace duel {
 
 [[nodiscard]] inline std::uint64_t ticks_now() noexcept {
+  if (!counters_enabled) return 0;
 #if defined(__x86_64__)
   return __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)

@@ -22,6 +22,7 @@ class time_ledger {
 
  private:
   void change(bool booked, counter account) noexcept {
+    if (!counters_enabled) return;
     auto now = clock::now();
     if (since_ != time_point()) {
       auto ns = static_cast<std::uint64_t>(duration(now - since_).count());

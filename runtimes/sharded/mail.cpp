@@ -5,12 +5,20 @@
 // wait, into the sender's outbox, which is tried again every turn. So a sender never
 // blocks, and messages of one pair arrive in order. Threads that are no shard share a
 // locked inbox.
+//
+// Every 16th message to a shard carries the time when it was sent.
 #include "runtimes/sharded/shard.hpp"
 
 namespace duel::sharded {
 
+namespace {
+constexpr std::uint64_t timed_each = 16;
+}  // namespace
+
 void shard::post(shard& to, message m) noexcept {
   hold_work();
+  if (counters_.get(counter::messages) % timed_each == 0) m.sent = ticks_now();
+  counters_.add(counter::messages);
   auto& box = outbox_[to.index];
   if (!box.empty() || !to.from_[index].push(m)) {
     box.push_back(m);
@@ -23,7 +31,7 @@ void shard::post(shard& to, message m) noexcept {
 void shard::ring_after_mail(shard& to) noexcept {
   if (!to.parking_.notify()) return;
   counters_.add(counter::wake_ups);
-  to.driver_->interrupt();
+  to.driver_->interrupt_from(*driver_);
 }
 
 bool shard::send_waiting() noexcept {
@@ -42,9 +50,14 @@ bool shard::send_waiting() noexcept {
 }
 
 bool shard::deliver_mail() noexcept {
-  auto deliver = [this](message m) { m.deliver(*this, m.what); };
-  bool any = false;
-  for (unsigned i = 0; i < all.shards.size(); ++i) any |= from_[i].drain(deliver) > 0;
+  auto deliver = [this](message m) {
+    if (m.sent > 0) time_message(m);
+    m.deliver(*this, m.what);
+  };
+  std::uint32_t count = 0;
+  for (unsigned i = 0; i < all.shards.size(); ++i) count += from_[i].drain(deliver);
+  if (count > 0) counters_.add(counter::received, count);
+  bool any = count > 0;
   std::vector<message> from_outside;
   {
     std::lock_guard lock(inbox_mutex_);
@@ -53,6 +66,12 @@ bool shard::deliver_mail() noexcept {
   for (message m : from_outside) deliver(m);
   if (waiting_ > 0) any |= send_waiting();
   return any || !from_outside.empty();
+}
+
+void shard::time_message(const message& m) noexcept {
+  auto now = ticks_now();
+  counters_.add(counter::timed);
+  if (now > m.sent) counters_.add(counter::message_ns, scale_.to_ns(now - m.sent));
 }
 
 void shard::notify() noexcept {

@@ -25,6 +25,7 @@ class shard;
 struct message {
   void (*deliver)(shard& here, void* what) noexcept;
   void* what;
+  std::uint64_t sent = 0;  // ticks, of those whose way is timed
 };
 
 template <template <class> class Atomic = std::atomic, std::uint32_t Capacity = 256>

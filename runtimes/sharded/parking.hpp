@@ -29,10 +29,14 @@ class basic_parking {
 
   // True: look for mail.
   [[nodiscard]] bool take_notice() noexcept {
-    // relaxed: a notice missed here makes begin_sleep() fail, or is seen a turn later.
-    if (!(word_.load(std::memory_order_relaxed) & notified)) return false;
+    if (!has_notice()) return false;
     word_.fetch_and(~notified, std::memory_order_acquire);  // (M2) pairs with notify()
     return true;
+  }
+
+  [[nodiscard]] bool has_notice() const noexcept {
+    // relaxed: a notice missed here makes begin_sleep() fail, or is seen a turn later.
+    return word_.load(std::memory_order_relaxed) & notified;
   }
 
   // False: a notice has come, do not sleep.

@@ -7,13 +7,13 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <barrier>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include "runtimes/core/join_handle.hpp"
 #include "runtimes/core/pinned_thread.hpp"
+#include "runtimes/core/start_gate.hpp"
 #include "runtimes/core/step.hpp"
 #include "runtimes/sharded/shard.hpp"
 
@@ -48,7 +48,13 @@ void deliver_stop(shard& here, void*) noexcept {
 class scheduler final : public duel::scheduler {
  public:
   explicit scheduler(options chosen)
-      : duel::scheduler(true), options_(std::move(chosen)), cluster_(options_.shards) {}
+      : duel::scheduler(true),
+        options_(std::move(chosen)),
+        cluster_(options_.shards),
+        placement_(options_.accept, all_counters()) {
+    cluster_.budget = options_.budget;
+    cluster_.spin = options_.spin;
+  }
 
   // A call from a thread outside may end the run before it has itself returned.
   ~scheduler() override {
@@ -90,6 +96,10 @@ class scheduler final : public duel::scheduler {
                time_point deadline) override;
 
   [[nodiscard]] unsigned homes() const noexcept override { return options_.shards; }
+  [[nodiscard]] bool places_connections() const noexcept override {
+    return placement_.is_asked();
+  }
+  [[nodiscard]] unsigned home_of_next() noexcept override { return placement_.next(); }
   [[nodiscard]] driver& io() noexcept override { return this_shard->driver(); }
   [[nodiscard]] counters& local_counters() noexcept override {
     return this_shard->counts();
@@ -115,29 +125,17 @@ class scheduler final : public duel::scheduler {
   }
 
  private:
-  // What the threads of one run agree on.
-  struct start {
-    explicit start(unsigned shards) : gate(shards) {}
-    std::barrier<> gate;
-    std::atomic<bool> failed{false};
-    std::mutex mutex;  // guards error
-    std::error_code error;
-    void fail(std::error_code why) {
-      std::lock_guard lock(mutex);
-      if (!failed.exchange(true)) error = why;
-    }
-  };
-
   [[nodiscard]] bool is_here(const task& t) const noexcept {
     shard* here = this_shard;
     return here && here->index == t.home && &here->all == &cluster_;
   }
   void send(shard& to, message m) noexcept;
-  void run_shard(unsigned index, start& together, std::unique_ptr<task> main);
+  void run_shard(unsigned index, start_gate& together, std::unique_ptr<task> main);
   void sweep() noexcept;
 
   const options options_;
   cluster cluster_;
+  placement placement_;
   std::atomic<int> calls_from_outside_{0};  // of stop() and send(), under way
   std::atomic<bool> closed_{false};  // no shard runs any more: mail is handled by sweep()
   std::mutex sweep_mutex_;           // then guards every shard and task
@@ -188,17 +186,8 @@ void scheduler::stop(stop_mode mode) {
 
 void scheduler::run(std::move_only_function<void()> main) {
   std::exception_ptr thrown;
-  auto body = [&] {
-    try {
-      main();
-    } catch (...) {
-      thrown = std::current_exception();
-    }
-  };
-  auto first = std::make_unique<detail::task_of<decltype(body)>>(*this, body);
-  detach_before_start(*first);
-
-  start together(homes());
+  std::unique_ptr<task> first(&make_main_task(*this, std::move(main), thrown));
+  start_gate together(homes());
   auto cpus = allowed_cpus();
   auto place = [&](unsigned i) -> std::optional<int> {
     return options_.pin ? place_of(i, cpus) : std::nullopt;
@@ -211,8 +200,7 @@ void scheduler::run(std::move_only_function<void()> main) {
         run_shard(i, together, nullptr);
       });
     } catch (const std::system_error& no_thread) {
-      together.fail(no_thread.code());
-      together.gate.arrive_and_drop();
+      together.fail_and_leave(no_thread.code());
     }
   }
   {
@@ -222,26 +210,24 @@ void scheduler::run(std::move_only_function<void()> main) {
   others.clear();  // joins
   closed_ = true;
   sweep();
-  if (together.failed) {
-    throw std::system_error(together.error, "cannot start the shards (lower --workers)");
-  }
+  together.throw_if_failed("cannot start the shards (lower --workers)");
   if (thrown) std::rethrow_exception(thrown);
 }
 
-void scheduler::run_shard(unsigned index, start& together, std::unique_ptr<task> main) {
+void scheduler::run_shard(unsigned index, start_gate& together,
+                          std::unique_ptr<task> main) {
   shard& here = *cluster_.shards[index];
   this_shard = &here;
-  if (auto d = options_.make_driver(here)) {
+  if (auto d = options_.make_driver(here, here.counts())) {
     here.open(std::move(*d));
   } else {
     together.fail(d.error());
   }
-  together.gate.arrive_and_wait();
-  if (!together.failed) {
+  if (together.arrive()) {
     if (main) here.admit(*main.release());  // from here on it owns itself
     here.run();
   }
-  together.gate.arrive_and_wait();  // nobody rings a doorbell any more
+  (void)together.arrive();  // nobody rings a doorbell any more
   here.close();
   this_shard = nullptr;
 }

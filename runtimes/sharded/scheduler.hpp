@@ -12,18 +12,23 @@
 
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/scheduler.hpp"
+#include "runtimes/core/step.hpp"
 #include "runtimes/core/timer.hpp"
+#include "runtimes/sharded/placement.hpp"
 
 namespace duel::sharded {
 
 // Makes one shard's driver, on that shard's own thread; several threads call it at once.
-// The timer service is the shard's and outlives the driver.
-using driver_factory =
-    std::function<result<std::unique_ptr<polled_driver>>(timer_service& deadlines)>;
+// The timer service and the counters are the shard's and outlive the driver.
+using driver_factory = std::function<result<std::unique_ptr<polled_driver>>(
+    timer_service& deadlines, counters& book)>;
 
 struct options {
   unsigned shards = 1;
-  bool pin = true;       // shard i on the i-th CPU this process may use, modulo
+  bool pin = true;  // shard i on the i-th CPU this process may use, modulo
+  accept_policy accept = accept_policy::reuseport;
+  std::uint16_t budget = default_budget;
+  duration spin{};       // looking for work before going to sleep
   std::string driver;    // its name, for description()
   std::string settings;  // every switch, for description(); may be empty
   driver_factory make_driver;

@@ -18,14 +18,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class on_shards : public testing::TestWithParam<unsigned> {
+class on_shards : public testing::TestWithParam<shards_on> {
  protected:
   void run(std::move_only_function<void()> main) { run_clean(*model, std::move(main)); }
-  unsigned shards() const { return GetParam(); }
-  std::unique_ptr<duel::scheduler> model = make_test_model(GetParam());
+  unsigned shards() const { return GetParam().shards; }
+  std::unique_ptr<duel::scheduler> make() const {
+    return make_test_model(shards(), GetParam().driver, GetParam().chosen);
+  }
+  std::unique_ptr<duel::scheduler> model = make();
 };
-INSTANTIATE_TEST_SUITE_P(, on_shards, testing::Values(1u, 2u, 4u),
-                         [](const auto& p) { return std::to_string(p.param); });
+INSTANTIATE_TEST_SUITE_P(, on_shards, every_driver(), name_of);
 
 TEST_P(on_shards, joins_values_and_exceptions) {
   run([] {
@@ -248,7 +250,7 @@ TEST_P(on_shards, stop_ends_sleepers_and_listeners_on_every_shard) {
 // early leaves a task.
 TEST_P(on_shards, ends_exactly_when_nothing_is_left) {
   for (int round = 0; round < 40; ++round) {
-    auto again = make_test_model(shards());
+    auto again = make();
     std::atomic<unsigned> ran{0};
     again->run([&] {
       for (unsigned i = 0; i < shards(); ++i) {
@@ -282,16 +284,9 @@ TEST(sharded, a_wake_that_arrives_after_the_last_reference_finds_its_task) {
 TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   cpu_set_t before, after;
   ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
-  auto chosen = uring::supported({});
-  ASSERT_TRUE(chosen) << chosen.error();
-  auto model = make_scheduler(
-      {.shards = 2,
-       .driver = "uring",
-       .settings = uring::describe(*chosen),
-       .make_driver = [&](timer_service& t) { return uring::make_driver(t, *chosen); }});
-  ASSERT_TRUE(model);
+  auto model = make_test_model(2, "uring", {{"pin", "on"}});
   std::atomic<int> pinned{0};
-  run_clean(**model, [&] {
+  run_clean(*model, [&] {
     for (unsigned home = 0; home < 2; ++home) {
       spawn_at(home, [&] {
         cpu_set_t here;
@@ -303,17 +298,19 @@ TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   EXPECT_EQ(pinned, 2);
   ASSERT_EQ(::sched_getaffinity(0, sizeof after, &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
-  EXPECT_TRUE(
-      (*model)->description().starts_with("model=sharded driver=uring workers=2 ring="));
+  EXPECT_TRUE(model->description().ends_with(" pin=on budget=128 spin-us=0"));
 }
 
 TEST(sharded, says_why_it_cannot_start) {
   EXPECT_FALSE(make_scheduler({.shards = 0}));
   EXPECT_FALSE(make_scheduler({.shards = 257}));
-  auto model = make_scheduler(
-      {.shards = 3, .pin = false, .driver = "none", .make_driver = [](timer_service&) {
-         return result<std::unique_ptr<polled_driver>>(failure(EMFILE));
-       }});
+  auto model =
+      make_scheduler({.shards = 3,
+                      .pin = false,
+                      .driver = "none",
+                      .make_driver = [](timer_service&, counters&) {
+                        return result<std::unique_ptr<polled_driver>>(failure(EMFILE));
+                      }});
   ASSERT_TRUE(model);
   EXPECT_THROW((*model)->run([] { FAIL(); }), std::system_error);
 }

@@ -33,22 +33,38 @@ shard::shard(cluster& of, unsigned i, unsigned size)
 // The loop. One system call a turn: the one that hands over what the tasks submitted and
 // waits for what they wait for.
 void shard::run() noexcept {
+  ledger_.to_busy();
   while (take_mail()) {  // other shards first: they are waiting for us
     fire_timers();
     run_ready();
     settle();
     submit_and_wait();  // completions make tasks ready for the next turn
   }
+  poll(at_once);      // it may have to say that a doorbell was not heard
+  ledger_.to_busy();  // books what has passed since
 }
 
 // Those that are ready now; whoever becomes ready meanwhile has its turn after the
 // kernel's.
 void shard::run_ready() noexcept {
-  for (auto n = ready_.size(); n > 0; --n) step(ready_.pop());
+  auto n = ready_.size();
+  if (n == 0) return;
+  counters_.add(counter::polls, n);
+  for (auto begin = ticks_now(); n > 0; --n) {
+    step(ready_.pop());
+    auto end = ticks_now();
+    note_step(begin, end);
+    begin = end;
+  }
+}
+
+void shard::note_step(std::uint64_t begin, std::uint64_t end) noexcept {
+  if (end <= begin + longest_step_) return;
+  longest_step_ = end - begin;
+  counters_.raise(counter::longest_poll_ns, scale_.to_ns(longest_step_));
 }
 
 void shard::step(task& t) noexcept {
-  counters_.add(counter::polls);
   switch (run_step(t, *stacks_, all.budget)) {
     case step_end::finished:
       t.unlink();
@@ -67,17 +83,46 @@ void shard::submit_and_wait() noexcept {
   // Beside ready tasks the driver is asked only if a look at its memory says it has
   // something: a task that yields in a loop pays no system call.
   if (!ready_.empty()) {
-    if (driver_->has_work()) driver_->poll(at_once);
+    if (driver_->has_work()) poll(at_once);
     return;
   }
   time_point until = wheel_.next_event();
   if (holds_work_ && (waiting_ > 0 || live() == 0)) {
     until = std::min(until, clock::now() + mail_retry);
   }
+  if (all.spin == duration::zero() || !spin(until)) sleep(until);
+}
+
+// True: there is something to do.
+bool shard::spin(time_point until) noexcept {
+  ledger_.to_searching();
+  auto now = clock::now();
+  bool found = false;
+  for (auto end = now + all.spin; !found && now < end; now = clock::now()) {
+    if (driver_->has_work()) poll(at_once);
+    found = !ready_.empty() || parking_.has_notice() || now >= until;
+  }
+  ledger_.to_busy();
+  return found;
+}
+
+void shard::sleep(time_point until) noexcept {
   if (!parking_.begin_sleep()) return;
   counters_.add(counter::parks);
-  driver_->poll(until);
+  ledger_.to_idle();
+  auto events = poll(until);
   parking_.end_sleep();
+  ledger_.to_busy();
+  if (events == 0 && ready_.empty() && !parking_.has_notice() && clock::now() < until) {
+    counters_.add(counter::spurious);
+  }
+}
+
+unsigned shard::poll(time_point deadline) noexcept {
+  counters_.add(counter::driver_calls);
+  auto events = driver_->poll(deadline);
+  if (events > 0) counters_.add(counter::events, events);
+  return events;
 }
 
 // --- tasks
@@ -134,7 +179,11 @@ void shard::drop_work_if_done() noexcept {
   holds_work_ = false;
   if (all.busy.fetch_sub(1) > 1) return;
   all.over.store(true);
-  for (auto& each : all.shards) each->notify();
+  for (auto& each : all.shards) {
+    if (!each->parking_.notify()) continue;
+    counters_.add(counter::wake_ups);
+    each->driver_->interrupt();
+  }
 }
 
 void shard::close() {

@@ -15,6 +15,8 @@
 #include "runtimes/core/counters.hpp"
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/step.hpp"
+#include "runtimes/core/ticks.hpp"
+#include "runtimes/core/time_ledger.hpp"
 #include "runtimes/core/timer_wheel.hpp"
 #include "runtimes/sharded/mailbox.hpp"
 #include "runtimes/sharded/parking.hpp"
@@ -29,6 +31,7 @@ struct cluster {
 
   stack_pool stacks;
   std::uint16_t budget = default_budget;
+  duration spin{};  // polled without sleeping for so long before a sleep
   std::vector<std::unique_ptr<shard>> shards;
 
   // Shards that have a task, or have sent something that is not yet handled. Seq_cst.
@@ -101,6 +104,11 @@ class shard final : public timer_service {
   void step(task& t) noexcept;
   void settle() noexcept;
   void submit_and_wait() noexcept;
+  [[nodiscard]] bool spin(time_point until) noexcept;
+  void sleep(time_point until) noexcept;
+  unsigned poll(time_point deadline) noexcept;
+  void note_step(std::uint64_t begin, std::uint64_t end) noexcept;
+  void time_message(const message& m) noexcept;
   void hold_work() noexcept;
   void drop_work_if_done() noexcept;
   bool send_waiting() noexcept;
@@ -112,6 +120,9 @@ class shard final : public timer_service {
   bool holds_work_ = false;                 // counted in cluster::busy
   std::size_t waiting_ = 0;                 // messages in outbox_
   counters counters_;
+  time_ledger ledger_{counters_};
+  tick_scale scale_;
+  std::uint64_t longest_step_ = 0;  // ticks
   timer_wheel wheel_{clock::now()};
   std::unique_ptr<stack_cache> stacks_;
   std::atomic<std::size_t> spare_stacks_{0};  // written by the owner

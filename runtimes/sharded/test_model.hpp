@@ -1,29 +1,52 @@
-// test_model.hpp - for tests: sharded schedulers on io_uring, and what must be left of
-// them.
+// test_model.hpp - for tests: sharded schedulers on either driver, and what must be left
+// of them.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
-#include "runtimes/drivers/uring/uring_driver.hpp"
-#include "runtimes/sharded/scheduler.hpp"
+#include "runtimes/models.hpp"
 
 namespace duel::sharded {
 
+using choices = std::map<std::string, std::string>;  // of switches
+
 inline std::unique_ptr<duel::scheduler> make_test_model(unsigned shards,
-                                                        uring::options wanted = {}) {
-  auto chosen = uring::supported(wanted);
-  if (!chosen) throw std::runtime_error(chosen.error());
-  auto made = make_scheduler({.shards = shards,
-                              .pin = false,
-                              .driver = "uring",
-                              .settings = uring::describe(*chosen),
-                              .make_driver = [use = *chosen](timer_service& t) {
-                                return uring::make_driver(t, use);
-                              }});
+                                                        std::string driver = "uring",
+                                                        choices chosen = {}) {
+  chosen.emplace("pin", "off");
+  auto made = make_model({.model = "sharded",
+                          .driver = std::move(driver),
+                          .workers = shards,
+                          .switches = std::move(chosen)});
   if (!made) throw std::runtime_error(made.error());
   return std::move(*made);
+}
+
+// For suites that every driver passes, whatever its switches.
+struct shards_on {
+  unsigned shards;
+  std::string driver;
+  choices chosen = {};
+};
+inline auto every_driver() {
+  return testing::Values(
+      shards_on{1, "uring"}, shards_on{2, "uring"}, shards_on{4, "uring"},
+      shards_on{1, "epoll"}, shards_on{2, "epoll"}, shards_on{4, "epoll"},
+      shards_on{2, "epoll", {{"spin-us", "100"}}},
+      shards_on{2, "uring", {{"spin-us", "100"}}},
+      shards_on{2, "uring", {{"doorbell", "msg-ring"}}},
+      shards_on{4, "uring", {{"doorbell", "msg-ring"}, {"flush", "idle"}}},
+      shards_on{3, "uring", {{"doorbell", "msg-ring"}, {"uring-flags", "sqpoll"}}});
+}
+inline std::string name_of(const testing::TestParamInfo<shards_on>& p) {
+  auto name = p.param.driver + "_" + std::to_string(p.param.shards);
+  for (auto& [flag, value] : p.param.chosen) name += "_" + flag + "_" + value;
+  std::ranges::replace(name, '-', '_');
+  return name;
 }
 
 inline std::ptrdiff_t open_descriptors() {

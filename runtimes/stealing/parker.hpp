@@ -1,5 +1,4 @@
-// parker.hpp - where one worker sleeps: on a futex, or inside the driver if nobody else
-// is there.
+// parker.hpp - where one worker sleeps: on a futex, or inside a driver.
 //
 // One 32-bit word: empty, asleep, polling, notified. unpark() from any thread leaves
 // `notified` behind, so one that comes before the sleep cancels it. All seq_cst: the word
@@ -7,7 +6,6 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 
 #include "runtimes/core/futex.hpp"
 
@@ -15,21 +13,20 @@ namespace duel::stealing {
 
 class parker {
  public:
-  // Sleeps until unpark(). If nobody holds `driver_turn`, this thread takes it and sleeps
-  // in poll() instead, which events end as well. May return for no reason.
-  template <class Poll>
-  void park(std::mutex& driver_turn, Poll poll) noexcept {
-    if (word_.exchange(empty) == notified) return;
-    std::unique_lock turn(driver_turn, std::try_to_lock);
-    std::uint32_t expected = empty;
-    if (word_.compare_exchange_strong(expected, turn ? polling : asleep)) {
-      if (turn) poll();
-      while (word_.load() == asleep) futex_wait(word_, asleep);
-    }
+  // Sleeps until unpark() or `until`. May return for no reason.
+  void park(time_point until = never) noexcept {
+    if (begin(asleep)) futex_wait(word_, asleep, until);
     word_.exchange(empty);  // reads: what the unparker did before is visible after
   }
 
-  // Any thread. True if the sleeper is inside the driver and the caller must interrupt
+  // The same inside `poll()`, which events end as well.
+  template <class Poll>
+  void park_in(Poll poll) noexcept {
+    if (begin(polling)) poll();
+    word_.exchange(empty);  // as above
+  }
+
+  // Any thread. True if the sleeper is inside its driver and the caller must interrupt
   // it.
   [[nodiscard]] bool unpark() noexcept {
     auto was = word_.exchange(notified);
@@ -39,6 +36,10 @@ class parker {
 
  private:
   static constexpr std::uint32_t empty = 0, asleep = 1, polling = 2, notified = 3;
+  bool begin(std::uint32_t as) noexcept {
+    std::uint32_t expected = empty;
+    return word_.compare_exchange_strong(expected, as);
+  }
   std::atomic<std::uint32_t> word_{empty};
 };
 

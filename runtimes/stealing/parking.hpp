@@ -103,6 +103,15 @@ class basic_parking {
     return searching_in(before) == 1;
   }
 
+  // Some worker that sleeps, other than by wake_one()'s choice; it stays parked. None:
+  // all are awake.
+  [[nodiscard]] std::optional<unsigned> any_sleeper() const noexcept {
+    if (unparked() == workers_) return {};
+    std::lock_guard lock(mutex_);
+    if (sleepers_.empty()) return {};
+    return sleepers_.back();
+  }
+
   [[nodiscard]] unsigned searching() const noexcept { return searching_in(idle_.load()); }
   [[nodiscard]] unsigned unparked() const noexcept { return unparked_in(idle_.load()); }
 

@@ -64,23 +64,27 @@ TEST(parking, a_worker_woken_for_nothing_stays_parked) {
 
 TEST(parker, an_unpark_that_comes_first_cancels_the_sleep) {
   parker p;
-  std::mutex turn;
   EXPECT_FALSE(p.unpark());
-  p.park(turn, [] { FAIL() << "it was notified"; });
+  p.park_in([] { FAIL() << "it was notified"; });
+  EXPECT_FALSE(p.unpark());
+  p.park();
 }
 
-TEST(parker, the_one_who_has_the_driver_polls_and_must_be_interrupted) {
+TEST(parker, a_sleep_ends_at_its_time) {
   parker p;
-  std::mutex turn;
+  p.park(clock::now() + std::chrono::milliseconds(1));
+  EXPECT_FALSE(p.unpark()) << "nobody sleeps";
+}
+
+TEST(parker, the_one_who_polls_must_be_interrupted) {
+  parker p;
   bool polled = false;
-  p.park(turn, [&] {
+  p.park_in([&] {
     polled = true;
     EXPECT_TRUE(p.unpark()) << "it sleeps in the driver";
     EXPECT_FALSE(p.unpark()) << "told already";
   });
   EXPECT_TRUE(polled);
-  EXPECT_TRUE(turn.try_lock());
-  turn.unlock();
 }
 
 // One producer, two consumers that sleep whenever the counter of available items is zero.
@@ -89,8 +93,6 @@ TEST(parking, no_item_is_left_while_everybody_sleeps) {
   constexpr unsigned consumers = 2;
   parking idle(consumers);
   parker sleepers[consumers];
-  std::mutex driver_turn;
-  driver_turn.lock();  // nobody polls here
   std::atomic<int> available{0}, consumed{0};
   std::atomic<bool> finished{false};
   auto take = [&] {
@@ -119,7 +121,7 @@ TEST(parking, no_item_is_left_while_everybody_sleeps) {
       if (left.last_searcher && available.load() > 0) wake_one();
       for (auto kind = parking::wake_kind::stay_parked;
            kind == parking::wake_kind::stay_parked && !finished;) {
-        sleepers[me].park(driver_turn, [] {});
+        sleepers[me].park();
         kind = idle.to_unparked(me, false);
         searching = kind == parking::wake_kind::woken;
       }
@@ -136,7 +138,6 @@ TEST(parking, no_item_is_left_while_everybody_sleeps) {
   }
   for (auto& t : threads) t.join();
   EXPECT_EQ(consumed.load(), items);
-  driver_turn.unlock();
 }
 
 }  // namespace

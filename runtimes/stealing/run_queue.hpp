@@ -77,14 +77,16 @@ class basic_run_queue {
     std::uint32_t count = 0;  // how many were taken, `first` included
   };
 
-  // Takes half of this queue, rounded up: one task is returned, the rest goes to `into`.
-  [[nodiscard]] stolen steal_into(basic_run_queue& into) noexcept {
+  // Takes half of this queue, rounded up, or `most`: one task is returned, the rest goes
+  // to `into`.
+  [[nodiscard]] stolen steal_into(basic_run_queue& into,
+                                  std::uint32_t most = Capacity) noexcept {
     auto into_tail =
         into.tail_.load(std::memory_order_relaxed);  // owner only: `into` is ours
     auto [into_steal, into_real] =
         unpack(into.head_.load(std::memory_order_acquire));  // (Q2)
     if (into_tail - into_steal > Capacity / 2) return {};
-    auto count = copy_half(into, into_tail);
+    auto count = copy_half(into, into_tail, most);
     if (count == 0) return {};
     task* first = into.slots_[(into_tail + count - 1) % Capacity];
     if (count > 1)
@@ -150,7 +152,8 @@ class basic_run_queue {
   }
 
   // Claims, copies behind `into`'s tail, then lets go of the slots. Returns how many.
-  std::uint32_t copy_half(basic_run_queue& into, std::uint32_t into_tail) noexcept {
+  std::uint32_t copy_half(basic_run_queue& into, std::uint32_t into_tail,
+                          std::uint32_t most) noexcept {
     auto head = head_.load(std::memory_order_acquire);  // (Q3)
     std::uint32_t first, count;
     for (;;) {
@@ -159,7 +162,7 @@ class basic_run_queue {
           tail_.load(std::memory_order_acquire) - real;  // (Q1) sees the slots
       if (steal != real || available == 0) return 0;  // another thief is at it, or empty
       first = real;
-      count = available - available / 2;
+      count = std::min(available - available / 2, most);
       // (Q3)
       if (head_.compare_exchange_weak(head, pack(steal, real + count),
                                       std::memory_order_acq_rel,

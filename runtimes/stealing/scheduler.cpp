@@ -24,19 +24,25 @@ scheduler::scheduler(options chosen)
     : duel::scheduler(false),
       options_(std::move(chosen)),
       idle_(workers()),
-      timers_([this] { driver_->interrupt(); }),
+      timers_([this](unsigned sleeper) {
+        (driver_ ? *driver_ : workers_[sleeper]->driver()).interrupt();
+      }),
       live_(workers()) {
-  auto made = options_.make_driver(timers_);
-  if (!made) throw std::system_error(made.error(), options_.driver + " driver");
-  driver_ = std::move(*made);
   for (unsigned i = 0; i < workers(); ++i) {
     workers_.push_back(std::make_unique<worker>(*this, i, stacks_));
   }
+  if (options_.polls == reactor::per_worker) return;
+  auto made = options_.make_driver(timers_, outside_);
+  if (!made) throw std::system_error(made.error(), options_.driver + " driver");
+  driver_ = std::move(*made);
+  for (auto& w : workers_) w->use(*driver_);
 }
 
 scheduler::~scheduler() {
   await_stops();
 }
+
+// --- a run ---------------------------------------------------------------------------
 
 void scheduler::run(std::move_only_function<void()> main) {
   std::exception_ptr failure;
@@ -44,16 +50,55 @@ void scheduler::run(std::move_only_function<void()> main) {
   workers_[0]->add_live(1);
   injected_.push(task_chain::of(first));
 
-  auto work = [this](unsigned i) {
-    thread_worker = workers_[i].get();
-    workers_[i]->run();
-    thread_worker = nullptr;
-  };
+  start_gate together(workers());
   std::vector<std::jthread> threads;
-  for (unsigned i = 1; i < workers(); ++i) threads.emplace_back(work, i);
-  work(0);
+  for (unsigned i = 1; i < workers(); ++i) {
+    try {
+      threads.emplace_back([&, i] { run_worker(i, together); });
+    } catch (const std::system_error& no_thread) {
+      together.fail_and_leave(no_thread.code());
+    }
+  }
+  std::jthread polling;
+  if (options_.polls == reactor::thread) polling = std::jthread([this] { react(); });
+  run_worker(0, together);
   threads.clear();  // joins
+  if (polling.joinable()) {
+    finished_.store(true);  // also if nobody ran
+    driver_->interrupt();
+    polling.join();
+  }
+  if (together.has_failed()) delete &first;
+  together.throw_if_failed("cannot start the workers (lower --workers)");
   if (failure) std::rethrow_exception(failure);
+}
+
+void scheduler::run_worker(unsigned i, start_gate& together) {
+  worker& here = *workers_[i];
+  pinned_thread place(options_.pin ? place_of(i, cpus_) : std::nullopt);
+  thread_worker = &here;
+  std::unique_ptr<polled_driver> own;
+  if (options_.polls == reactor::per_worker) {
+    if (auto made = options_.make_driver(timers_, here.count())) {
+      own = std::move(*made);
+      here.use(*own);
+    } else {
+      together.fail(made.error());
+    }
+  }
+  if (together.arrive()) here.run();
+  (void)together.arrive();  // nobody interrupts a driver any more
+  thread_worker = nullptr;
+}
+
+// The thread of reactor::thread.
+void scheduler::react() {
+  while (!is_finished()) {
+    outside_.add(counter::driver_calls);
+    outside_.add(counter::events, driver_->poll(timers_.begin_sleep(0)));
+    timers_.end_of_sleep();
+    timers_.fire_due();
+  }
 }
 
 // --- tasks ---------------------------------------------------------------------------
@@ -146,8 +191,9 @@ void scheduler::stop(stop_mode mode) {
 // --- sleeping and finishing ----------------------------------------------------------
 
 void scheduler::unpark(unsigned i) noexcept {
-  if (worker* here = this_worker()) here->count().add(counter::wake_ups);
-  if (workers_[i]->sleeper().unpark()) driver_->interrupt();
+  worker* here = this_worker();
+  (here ? here->count() : outside_).add(counter::wake_ups);
+  if (workers_[i]->sleeper().unpark()) workers_[i]->driver().interrupt();
 }
 
 void scheduler::wake_one() noexcept {
@@ -156,8 +202,26 @@ void scheduler::wake_one() noexcept {
 
 void scheduler::wake_one_if_work() noexcept {
   bool work = !injected_.empty();
-  for (auto& w : workers_) work = work || w->has_visible_work();
+  if (options_.steal_most > 0) {
+    for (auto& w : workers_) work = work || w->has_visible_work();
+  }
   if (work) wake_one();
+}
+
+bool scheduler::collect(task_chain& woken) noexcept {
+  if (woken.empty()) return false;
+  injected_.push(std::exchange(woken, {}));
+  return true;
+}
+
+void scheduler::watch() noexcept {
+  if (idle_.unparked() == workers() || is_watched_.exchange(true)) return;
+  if (auto sleeper = idle_.any_sleeper()) {
+    workers_[*sleeper]->ask_to_watch();
+    unpark(*sleeper);
+  } else {
+    watched();
+  }
 }
 
 // A worker's live_delta is its own to write; once nobody is unparked they all stand still
@@ -166,12 +230,16 @@ void scheduler::wake_one_if_work() noexcept {
 void scheduler::finish_if_done(std::uint32_t epoch) noexcept {
   if (live_tasks() != 0 || !idle_.still_nobody_unparked(epoch)) return;
   finished_.store(true);
-  for (unsigned i = 0; i < workers(); ++i) {
-    if (workers_[i]->sleeper().unpark()) driver_->interrupt();
+  for (auto& w : workers_) {
+    if (w->sleeper().unpark()) w->driver().interrupt();
   }
 }
 
 // --- what it is ----------------------------------------------------------------------
+
+driver& scheduler::io() noexcept {
+  return this_worker()->driver();
+}
 
 counters& scheduler::local_counters() noexcept {
   return this_worker()->count();
@@ -180,6 +248,7 @@ counters& scheduler::local_counters() noexcept {
 std::vector<const counters*> scheduler::all_counters() const {
   std::vector<const counters*> all;
   for (auto& w : workers_) all.push_back(&w->count());
+  if (options_.polls == reactor::thread) all.push_back(&outside_);
   return all;
 }
 

@@ -17,8 +17,8 @@ namespace duel::stealing {
 
 class timers final : public timer_service {
  public:
-  // `interrupt` ends the poll that sleeps past a new timer.
-  explicit timers(std::move_only_function<void()> interrupt) noexcept
+  // `interrupt(sleeper)` ends the poll that sleeps past a new timer.
+  explicit timers(std::move_only_function<void(unsigned)> interrupt) noexcept
       : interrupt_(std::move(interrupt)) {}
 
   void arm(timer& t, time_point when) noexcept override {
@@ -31,7 +31,7 @@ class timers final : public timer_service {
     }
     if (when >= sleeps_until_) return;  // (X1)
     sleeps_until_ = time_point::min();  // one interrupt is enough
-    interrupt_();
+    interrupt_(sleeper_);
   }
 
   void disarm(timer& t) noexcept override {
@@ -52,9 +52,11 @@ class timers final : public timer_service {
     next_.store(wheel_.next_event(), std::memory_order_relaxed);  // relaxed: as above
   }
 
-  // The poller is about to sleep: until when it may. Pair with end_of_sleep().
-  [[nodiscard]] time_point begin_sleep() noexcept {
+  // `sleeper`, the one who keeps the clock, is about to sleep: until when it may. Pair
+  // with end_of_sleep().
+  [[nodiscard]] time_point begin_sleep(unsigned sleeper) noexcept {
     std::lock_guard lock(mutex_);
+    sleeper_ = sleeper;
     return sleeps_until_ = wheel_.next_event();  // (X2)
   }
   void end_of_sleep() noexcept {
@@ -63,10 +65,11 @@ class timers final : public timer_service {
   }
 
  private:
-  std::move_only_function<void()> interrupt_;
+  std::move_only_function<void(unsigned)> interrupt_;
   std::mutex mutex_;  // guards what follows; next_ for writing
   timer_wheel wheel_{clock::now()};
   time_point sleeps_until_ = time_point::min();  // min: nobody sleeps
+  unsigned sleeper_ = 0;                         // else who
   std::atomic<time_point> next_{never};          // the wheel's next event
 };
 

@@ -4,10 +4,9 @@
 // All methods belong to the worker's own thread, except steal_from() and the counters.
 #pragma once
 
-#include <thread>
-
-#include "runtimes/core/counters.hpp"
+#include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/step.hpp"
+#include "runtimes/core/time_ledger.hpp"
 #include "runtimes/stealing/parker.hpp"
 #include "runtimes/stealing/run_queue.hpp"
 
@@ -23,8 +22,11 @@ class worker {
  public:
   worker(scheduler& shared, unsigned index, stack_pool& stacks);
 
-  // The loop; returns when the scheduler has no task left.
+  // The loop, on this worker's thread; returns when the scheduler has no task left.
   void run();
+  // The driver of the tasks that run here. Owned by this worker if it is its own.
+  void use(polled_driver& d) noexcept { driver_ = &d; }
+  [[nodiscard]] polled_driver& driver() noexcept { return *driver_; }
 
   // A task that the running one woke or spawned: next in line, in the lifo slot.
   void push_next(task& t);
@@ -36,6 +38,8 @@ class worker {
   [[nodiscard]] bool has_visible_work() const noexcept { return !queue_.empty(); }
 
   [[nodiscard]] parker& sleeper() noexcept { return sleeper_; }
+  // While this worker sleeps it is to look, after a while, whether anybody polls.
+  void ask_to_watch() noexcept { watches_.store(true); }
   [[nodiscard]] counters& count() noexcept { return counters_; }
   [[nodiscard]] scheduler& owner() noexcept { return shared_; }
   [[nodiscard]] unsigned index() const noexcept { return index_; }
@@ -56,9 +60,11 @@ class worker {
   task* next_injected();
   task* steal();
   void run_one(task& t);
+  bool spin();
   void maintain();
   void park();
-  void sleep_once();
+  bool sleep_once();
+  void poll(time_point deadline);
   void offer_work();
   void push_to_queue(task& t);
 
@@ -66,16 +72,22 @@ class worker {
   const unsigned index_;
   stack_cache stacks_;
   counters counters_;
+  time_ledger ledger_{counters_};
+  polled_driver* driver_ = nullptr;
   run_queue queue_;
   parker sleeper_;
+  std::atomic<bool> watches_{false};
   std::atomic<std::int64_t> live_delta_{0};
 
   task* lifo_ = nullptr;   // the task woken last; not stealable
   unsigned lifo_run_ = 0;  // tasks taken from it in a row
   unsigned turns_to_fairness_ = fairness_interval;
-  bool searching_ = false;   // counted in parking
-  bool collecting_ = false;  // in the driver: wakes are offered once, afterwards
-  std::uint32_t random_;     // xorshift state: where stealing starts
+  bool searching_ = false;          // counted in parking
+  bool was_woken_ = false;          // and has not yet run anything
+  bool collecting_ = false;         // in the driver: wakes are offered once, afterwards
+  task_chain collected_;            // by then, if all workers share one queue
+  std::uint64_t longest_step_ = 0;  // ticks
+  std::uint32_t random_;            // xorshift state: where stealing starts
 };
 
 }  // namespace duel::stealing

@@ -3,8 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "servers/handlers/kv.hpp"
 #include "servers/handlers/query.hpp"
 #include "servers/handlers/routes.hpp"
+#include "servers/handlers/service.hpp"
 #include "servers/http/test_conversation.hpp"
 
 namespace duel::handlers {
@@ -30,6 +32,30 @@ TEST(query, names_what_is_wrong) {
   }
 }
 
+TEST(kv, decodes_keys) {
+  EXPECT_EQ(key_of("/kv/a"), "a");
+  EXPECT_EQ(key_of("/kv/a/b+c"), "a/b+c");
+  EXPECT_EQ(key_of("/kv/%41%2f%C3%a9"), "A/\xC3\xA9");
+  EXPECT_EQ(key_of("/kv/%00"), std::string(1, '\0'));
+  std::string longest, longest_encoded;
+  for (int i = 0; i < 256; ++i) longest += 'k', longest_encoded += "%6B";
+  EXPECT_EQ(key_of("/kv/" + longest), longest);
+  EXPECT_EQ(key_of("/kv/" + longest_encoded), longest);
+}
+
+TEST(kv, refuses_what_is_no_key) {
+  for (auto bad : {"/kv/%", "/kv/%4", "/kv/a%4", "/kv/%4g", "/kv/%-1", "/kv/% 1"}) {
+    auto key = key_of(bad);
+    ASSERT_FALSE(key) << bad;
+    EXPECT_EQ(key.error(), "a % in a key begins a byte of two hexadecimal digits\n");
+  }
+  for (const auto& size : {std::string(), std::string(257, 'k')}) {
+    auto key = key_of("/kv/" + size);
+    ASSERT_FALSE(key) << size;
+    EXPECT_EQ(key.error(), "a key has 1 to 256 bytes: /kv/KEY\n");
+  }
+}
+
 class routes_test : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
@@ -48,7 +74,28 @@ class routes_test : public testing::TestWithParam<const char*> {
            heard.substr(heard.find("\r\n\r\n") + 4);
   }
   http::options how_;
+  store kept_ = store::shared(100'000);
+  service service_{kept_, "state=shared"};
 };
+
+TEST_P(routes_test, keep_values) {
+  EXPECT_EQ(ask("GET /kv/a%2Fb"), "HTTP/1.1 404 Not Found|no such key\n");
+  EXPECT_EQ(ask("PUT /kv/a%2Fb", "one"), "HTTP/1.1 201 Created|created\n");
+  EXPECT_EQ(ask("GET /kv/a/b?ignored"), "HTTP/1.1 200 OK|one");
+  EXPECT_EQ(ask("HEAD /kv/a/b"), "HTTP/1.1 200 OK|");
+  EXPECT_EQ(ask("PUT /kv/a/b", std::string(50'000, 'x')), "HTTP/1.1 200 OK|replaced\n");
+  EXPECT_EQ(ask("PUT /kv/c", std::string(60'000, 'y')),
+            "HTTP/1.1 507 Insufficient Storage|the store is full (--max-kv-bytes); "
+            "nothing has changed\n");
+  EXPECT_EQ(ask("GET /kv/a/b"), "HTTP/1.1 200 OK|" + std::string(50'000, 'x'));
+  EXPECT_EQ(ask("DELETE /kv/a/b"), "HTTP/1.1 200 OK|deleted\n");
+  EXPECT_EQ(ask("DELETE /kv/a/b"), "HTTP/1.1 404 Not Found|no such key\n");
+  EXPECT_EQ(ask("HEAD /kv/a/b"), "HTTP/1.1 404 Not Found|");
+  EXPECT_EQ(ask("PUT /kv/"),
+            "HTTP/1.1 400 Bad Request|a key has 1 to 256 bytes: /kv/KEY\n");
+  EXPECT_EQ(ask("POST /kv/a"),
+            "HTTP/1.1 405 Method Not Allowed|the method is not allowed here\n");
+}
 
 TEST_P(routes_test, answer) {
   EXPECT_EQ(ask("GET /"), "HTTP/1.1 200 OK|Hello, World!");
@@ -80,6 +127,25 @@ TEST_P(routes_test, tell_statistics) {
   EXPECT_EQ(stats.at("requests"), 0);
   ASSERT_FALSE(stats.at("workers").empty());
   for (auto name : counter_names) EXPECT_TRUE(stats["workers"][0].contains(name)) << name;
+  EXPECT_TRUE(stats["workers"][0].contains("busy_ns"));
+  EXPECT_EQ(stats.at("switches").at("state"), "shared");
+  EXPECT_FALSE(stats["switches"].contains("model"));
+}
+
+TEST_P(routes_test, tell_metrics) {
+  std::string heard = ask("GET /metrics");
+  EXPECT_NE(heard.find("\nduel_requests_total{worker=\"0\"} 0\n"), heard.npos) << heard;
+  EXPECT_NE(heard.find(std::string("duel_info{model=\"") + GetParam()), heard.npos);
+}
+
+TEST_P(routes_test, count_open_connections) {
+  {
+    service::open_scope one(service_), two(service_);
+    EXPECT_EQ(service_.open(), 2u);
+  }
+  service::open_scope again(service_);
+  EXPECT_EQ(service_.open(), 1u);
+  EXPECT_EQ(service_.most_open(), 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(models, routes_test,

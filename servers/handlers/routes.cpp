@@ -9,8 +9,9 @@
 #include <array>
 #include <chrono>
 
-#include "runtimes/api/stats.hpp"
 #include "runtimes/api/time.hpp"
+#include "servers/handlers/kv.hpp"
+#include "servers/handlers/metrics_text.hpp"
 #include "servers/handlers/query.hpp"
 #include "servers/handlers/stats_json.hpp"
 
@@ -76,9 +77,16 @@ void bytes(const request& asked, responder& reply) {
   }
 }
 
+report report_now() {
+  return report::of(all_counters(), description(), service::current());
+}
+
 void stats(const request&, responder& reply) {
-  reply.send(200, "application/json",
-             stats_json(all_counters(), description()).dump() + "\n");
+  reply.send(200, "application/json", stats_json(report_now()).dump() + "\n");
+}
+
+void metrics(const request&, responder& reply) {
+  reply.send(200, metrics_type, metrics_text(report_now()));
 }
 
 using http::methods;
@@ -89,7 +97,9 @@ constexpr http::route table[] = {
     {"/sleep", methods::get_and_head, true, &sleep},
     {"/block", methods::get_and_head, true, &block},
     {"/bytes", methods::get_and_head, false, &bytes},
+    {kv_path, methods::all_of_a_value, false, &kv},
     {"/stats", methods::get_and_head, false, &stats},
+    {"/metrics", methods::get_and_head, false, &metrics},
 };
 
 }  // namespace

@@ -4,35 +4,39 @@ namespace duel::handlers {
 
 namespace {
 
-std::string word_after(const std::string& text, std::string_view key) {
-  auto at = text.find(key);
-  if (at == std::string::npos) return "";
-  at += key.size();
-  return text.substr(at, text.find(' ', at) - at);
+std::string name_of(counter c) {
+  return std::string(counter_names[std::to_underlying(c)]);
+}
+
+// The counters of a worker that runs are no snapshot, so the difference may come out
+// below zero.
+std::uint64_t busy_ns(const counters& of) {
+  auto not_busy = of.get(counter::idle_ns) + of.get(counter::searching_ns);
+  auto running = of.get(counter::running_ns);
+  return running - std::min(running, not_busy);
 }
 
 }  // namespace
 
-std::uint64_t total(const std::vector<const counters*>& workers, counter c) {
-  std::uint64_t sum = 0;
-  for (const counters* w : workers) sum += w->get(c);
-  return sum;
-}
-
-nlohmann::ordered_json stats_json(const std::vector<const counters*>& workers,
-                                  const std::string& description) {
+nlohmann::ordered_json stats_json(const report& told) {
   nlohmann::ordered_json all;
   for (counter c : {counter::accepted, counter::served, counter::requests}) {
-    all[std::string(counter_names[std::to_underlying(c)])] = total(workers, c);
+    all[name_of(c)] = told.total(c);
   }
-  all["model"] = word_after(description, "model=");
-  all["driver"] = word_after(description, "driver=");
+  all["connections_now"] = told.connections_now;
+  all["connections_max"] = told.connections_max;
+  all["uptime_s"] = told.uptime_s;
+  for (const auto& [name, value] : told.words()) {
+    auto& where = name == "model" || name == "driver" ? all : all["switches"];
+    where[name] = value;
+  }
   all["workers"] = nlohmann::ordered_json::array();
-  for (const counters* w : workers) {
+  for (const counters* w : told.workers) {
     nlohmann::ordered_json one;
     for (unsigned c = 0; c < counter_names.size(); ++c) {
-      one[std::string(counter_names[c])] = w->get(static_cast<counter>(c));
+      one[name_of(counter{c})] = w->get(counter{c});
     }
+    one["busy_ns"] = busy_ns(*w);
     all["workers"].push_back(std::move(one));
   }
   return all;

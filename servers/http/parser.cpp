@@ -48,6 +48,10 @@ method method_of(unsigned llhttp_method) noexcept {
       return method::head;
     case HTTP_POST:
       return method::post;
+    case HTTP_PUT:
+      return method::put;
+    case HTTP_DELETE:
+      return method::removal;
     default:
       return method::other;
   }

@@ -55,7 +55,10 @@ TEST(parser, reads_a_request) {
   EXPECT_EQ(read_all_ways(head(host)), "0 /? keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "HEAD /work?us=5&x HTTP/1.1")),
             "1 /work?us=5&x keep []\nidle");
-  EXPECT_EQ(read_all_ways(head(host, "DELETE /x HTTP/1.1")), "3 /x? keep []\nidle");
+  EXPECT_EQ(read_all_ways(head(host, "DELETE /x HTTP/1.1")), "4 /x? keep []\nidle");
+  EXPECT_EQ(
+      read_all_ways(head(host + "Content-Length: 3\r\n", "PUT /x HTTP/1.1") + "abc"),
+      "3 /x? keep [abc]\nidle");
 }
 
 TEST(parser, is_split_at_every_pair_of_places) {
@@ -117,7 +120,7 @@ TEST(parser, takes_other_forms_of_target) {
             "0 /x?y=1 keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "GET http://a HTTP/1.1")), "0 /? keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "GET http://a?q HTTP/1.1")), "0 /?q keep []\nidle");
-  EXPECT_EQ(read_all_ways(head(host, "OPTIONS * HTTP/1.1")), "3 *? keep []\nidle");
+  EXPECT_EQ(read_all_ways(head(host, "OPTIONS * HTTP/1.1")), "5 *? keep []\nidle");
   EXPECT_EQ(read_all_ways(head(host, "GET /a#b HTTP/1.1")), "400");
 }
 

@@ -10,7 +10,8 @@
 
 namespace duel::http {
 
-enum class method : std::uint8_t { get, head, post, other };
+// `removal` is DELETE, which is a word of C++.
+enum class method : std::uint8_t { get, head, post, put, removal, other };
 
 struct request {
   http::method method = method::other;

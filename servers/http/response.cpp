@@ -18,6 +18,7 @@ struct status_text {
 
 constexpr status_text statuses[] = {
     {200, "OK"},
+    {201, "Created"},
     {400, "Bad Request"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
@@ -29,6 +30,7 @@ constexpr status_text statuses[] = {
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
     {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
 };
 
 char* put(char* at, std::string_view text) noexcept {

@@ -39,7 +39,8 @@ TEST(response, says_what_becomes_of_the_connection) {
 
 TEST(response, fits_in_the_room_reserved_for_it) {
   std::string longest(64, 'x');
-  for (int status : {200, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505}) {
+  for (int status :
+       {200, 201, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505, 507}) {
     std::string head =
         written({.status = status,
                  .after = persistence::stated,
@@ -56,16 +57,39 @@ TEST(response, fits_in_the_room_reserved_for_it) {
 
 TEST(router, finds_exact_paths) {
   constexpr route table[] = {{"/", methods::get_and_head, false, nullptr},
-                             {"/echo", methods::post, false, nullptr}};
+                             {"/echo", methods::post, false, nullptr},
+                             {"/kv/", methods::all_of_a_value, false, nullptr}};
   EXPECT_EQ(find_route(table, "/"), &table[0]);
   EXPECT_EQ(find_route(table, "/echo"), &table[1]);
-  for (auto path : {"", "//", "/Echo", "/echo/", "/ech", "echo"}) {
+  for (auto path : {"", "//", "/Echo", "/echo/", "/ech", "echo", "/kv"}) {
     EXPECT_EQ(find_route(table, path), nullptr) << path;
   }
-  EXPECT_TRUE(is_allowed(table[0], method::head));
-  EXPECT_FALSE(is_allowed(table[0], method::post));
-  EXPECT_TRUE(is_allowed(table[1], method::post));
-  EXPECT_FALSE(is_allowed(table[1], method::get));
+}
+
+TEST(router, finds_what_begins_with_a_path_that_ends_in_a_slash) {
+  constexpr route table[] = {{"/", methods::get_and_head, false, nullptr},
+                             {"/kv/", methods::all_of_a_value, false, nullptr}};
+  for (auto path : {"/kv/", "/kv/a", "/kv/a/b", "/kv//"}) {
+    EXPECT_EQ(find_route(table, path), &table[1]) << path;
+  }
+  for (auto path : {"/kv", "/kva", "/a/kv/"}) {
+    EXPECT_EQ(find_route(table, path), nullptr) << path;
+  }
+}
+
+TEST(router, allows_what_a_route_names) {
+  auto allowed = [](methods m) {
+    route r{"/", m, false, nullptr};
+    std::string names;
+    for (auto each : {method::get, method::head, method::post, method::put,
+                      method::removal, method::other}) {
+      names += is_allowed(r, each) ? '1' : '0';
+    }
+    return names;
+  };
+  EXPECT_EQ(allowed(methods::get_and_head), "110000");
+  EXPECT_EQ(allowed(methods::post), "001000");
+  EXPECT_EQ(allowed(methods::all_of_a_value), "110110");
 }
 
 }  // namespace

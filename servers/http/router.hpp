@@ -10,17 +10,18 @@ namespace duel::http {
 // Runs in the connection's task and may wait. An exception becomes a 500.
 using handler = void (*)(const request&, responder&);
 
-enum class methods : std::uint8_t { get_and_head, post };
+// `all_of_a_value`: GET, HEAD, PUT and DELETE.
+enum class methods : std::uint8_t { get_and_head, post, all_of_a_value };
 
 struct route {
-  std::string_view path;
+  std::string_view path;  // "/a": that path; "/a/": every path that begins so
   methods allowed;
   // Answers to earlier pipelined requests are sent before a handler that may take long.
   bool may_wait;
   handler answer;
 };
 
-// The route of that path, or null.
+// The first route that fits the path, or null.
 [[nodiscard]] const route* find_route(std::span<const route> table,
                                       std::string_view path) noexcept;
 [[nodiscard]] bool is_allowed(const route& at, method m) noexcept;

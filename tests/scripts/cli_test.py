@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from scripts import results, suite
+from scripts import results, scenarios, suite
 from scripts.errors import UserError
 from scripts.paths import ROOT
 
@@ -17,7 +17,7 @@ def duel(*argv: str, **options) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["demo"], ["bench"], ["bench", "table"],
-                                  ["bench", "floor"], ["bench", "micro"], ["serve"], ["clean"]])
+                                  ["bench", "floor"], ["bench", "counters"], ["bench", "micro"], ["serve"], ["clean"]])
 def test_every_command_explains_itself(argv: list[str]) -> None:
     done = duel(*argv, "--help")
     assert done.returncode == 0
@@ -34,7 +34,13 @@ def test_every_command_explains_itself(argv: list[str]) -> None:
     (["build", "--preset", "fast"], "invalid choice: 'fast'"),
     (["test", "--preset"], "expected one argument"),
     (["bench"], "which benchmark?"),
-    (["bench", "frob"], "invalid choice: 'frob'"),
+    (["bench", "frob"], "no benchmark 'frob' (list them: ./duel bench --list)"),
+    (["bench", "matrix", "floor"], "floor is not a scenario and runs alone: ./duel bench floor"),
+    (["bench", "matrix", "--models", "tokio"], "--models: matrix has no rows of 'tokio'"),
+    (["bench", "matrix", "--repeats", "0"], "'0' is not a whole number above 0"),
+    (["bench", "matrix", "--name", "a/b"], "is not a folder name"),
+    (["bench", "floor", "--frob"], "unrecognized arguments: --frob"),
+    (["bench", "counters", "--pairs", "5"], "5 pairs have no 95 % interval"),
     (["bench", "micro", "--filter", "("], "is not a regular expression"),
     (["setup", "--frob"], "setup takes no flags")])
 def test_wrong_usage_is_one_line_and_exit_2(argv: list[str], message: str) -> None:
@@ -43,6 +49,14 @@ def test_wrong_usage_is_one_line_and_exit_2(argv: list[str], message: str) -> No
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("duel: ")
+
+
+def test_the_list_says_what_means_something_here() -> None:
+    done = duel("bench", "--list")
+    assert done.returncode == 0
+    for name in scenarios.names():
+        assert f"\n  {name} " in done.stdout
+    assert done.stdout.count("here: ") == len(scenarios.names()) + 1  # and the CPUs
 
 
 def test_json_in_a_missing_folder_is_refused_before_measuring(tmp_path) -> None:

@@ -60,22 +60,66 @@ bool is_exhaustion(std::error_code e) {
          e == std::errc::no_buffer_space || e == std::errc::not_enough_memory;
 }
 
+// A connection is counted where its task begins and where it ends.
+class counted_connection {
+ public:
+  counted_connection() noexcept {
+    scheduler& owner = current_task()->owner;
+    counters& here = owner.local_counters();
+    here.add(counter::connections);
+    // Elsewhere a task may end on another thread, whose counters know nothing of its
+    // begin.
+    if (owner.is_exclusive()) {
+      here.raise(counter::connections_max,
+                 here.get(counter::connections) - here.get(counter::closed));
+    }
+  }
+  ~counted_connection() { count(counter::closed); }
+  counted_connection(const counted_connection&) = delete;
+  counted_connection& operator=(const counted_connection&) = delete;
+};
+
 using handler = std::shared_ptr<const std::function<void(stream)>>;
 
-// Connections may outlive the loop, so each shares the handler.
+// A connection and its handler on their way to a task, perhaps at another home. One that
+// never gets there (no stack, no thread) has ended all the same.
+class arrival {
+ public:
+  arrival(int fd, handler on_connection) noexcept
+      : fd_(fd), on_connection_(std::move(on_connection)) {}
+  arrival(arrival&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)),
+        on_connection_(std::move(other.on_connection_)) {}
+  ~arrival() {
+    if (fd_ < 0) return;
+    counted_connection ended;
+    ::close(fd_);
+  }
+  void operator()() {
+    counted_connection here;
+    if (auto s = stream::adopt(std::exchange(fd_, -1))) (*on_connection_)(std::move(*s));
+  }
+
+ private:
+  int fd_;
+  handler on_connection_;  // shared, because connections may outlive the accept loop
+};
+
 void accept_loop(listener from, handler on_connection) {
+  scheduler& owner = current_task()->owner;
   while (!is_cancelled()) {
-    auto peer = from.accept();
+    auto peer = from.accept_descriptor();
     if (!peer) {
       if (is_exhaustion(peer.error())) (void)sleep_for(exhausted_pause);
       continue;
     }
     count(counter::accepted);
     try {
-      spawn([on_connection, s = std::move(*peer)]() mutable {
-        count(counter::connections);
-        (*on_connection)(std::move(s));
-      }).detach();
+      if (owner.places_connections()) {
+        spawn_at(owner.home_of_next(), arrival(*peer, on_connection));
+      } else {
+        spawn(arrival(*peer, on_connection)).detach();
+      }
     } catch (const std::system_error&) {  // no thread for it: the connection is closed
       (void)sleep_for(exhausted_pause);
     }
@@ -95,15 +139,22 @@ listener::~listener() {
 }
 
 result<stream> listener::accept() {
+  auto fd = accept_descriptor();
+  if (!fd) return std::unexpected(fd.error());
+  return stream::adopt(*fd);
+}
+
+result<int> listener::accept_descriptor() {
   operation op{.kind = io_kind::accept, .target = *socket_, .data = {}};
   current_task()->owner.io().perform(op);
   if (op.result < 0) return failure(static_cast<int>(-op.result));
-  return stream::adopt(static_cast<int>(op.result));
+  return static_cast<int>(op.result);
 }
 
 result<void> serve(endpoint where, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready) {
-  unsigned homes = current_task()->owner.homes();
+  scheduler& owner = current_task()->owner;
+  unsigned homes = owner.places_connections() ? 1 : owner.homes();
   auto fds = open_listeners(where, homes);
   if (!fds) return std::unexpected(fds.error());
   endpoint bound = endpoint::of_socket(fds->front());

@@ -18,6 +18,8 @@ class listener {
 
   // Errors: operation_canceled; what accept(2) says, after which accepting may go on.
   [[nodiscard]] result<stream> accept();
+  // The same, for a stream that another home adopts.
+  [[nodiscard]] result<int> accept_descriptor();
 
  private:
   explicit listener(std::unique_ptr<socket> s) noexcept : socket_(std::move(s)) {}
@@ -25,9 +27,11 @@ class listener {
 };
 
 // Accepts at `where` and runs on_connection(stream) in a task of its own for each
-// connection; in every home of the model, through sockets that share the port
-// (SO_REUSEPORT) where there are several. Calls ready(endpoint) once connections can
-// come. Returns when the task is cancelled, or at once if nobody can listen there.
+// connection. In every home of the model, through sockets that share the port
+// (SO_REUSEPORT) where there are several; or here alone, and each connection moves to the
+// home that the model chooses (scheduler::places_connections). Calls ready(endpoint) once
+// connections can come. Returns when the task is cancelled, or at once if nobody can
+// listen there.
 result<void> serve(endpoint where, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready);
 

@@ -123,6 +123,8 @@ TEST_P(stream_test, receive_ends_at_its_deadline_and_still_works_after) {
   });
 }
 
+INSTANTIATE_TEST_SUITE_P(switches, stream_test, testing::ValuesIn(stealing_variants()),
+                         model_name);
 INSTANTIATE_TEST_SUITE_P(models, stream_test, testing::ValuesIn(all_models()),
                          model_name);
 

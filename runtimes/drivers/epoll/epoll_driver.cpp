@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "runtimes/core/block_pool.hpp"
+#include "runtimes/core/counters.hpp"
 #include "runtimes/core/suspend.hpp"
 #include "runtimes/drivers/epoll/readiness.hpp"
 #include "runtimes/drivers/epoll/system_calls.hpp"
@@ -26,11 +27,14 @@ constexpr int events_per_poll = 64;
 constexpr std::uint32_t may_read = readiness::readable | readiness::read_closed;
 constexpr std::uint32_t may_write = readiness::writable;
 
+class epoll_driver;
+
 // What a request touches comes first: one line, and two of `watch`.
 struct alignas(64) epoll_socket final : socket {
-  epoll_socket(int descriptor, timer_service& service) noexcept
+  epoll_socket(int descriptor, epoll_driver& watched_by, timer_service& service) noexcept
       : socket(descriptor),
         read_deadline(service, &wake_slot, &reader),
+        home(watched_by),
         write_deadline(service, &wake_slot, &writer) {}
   static void wake_slot(void* slot) noexcept { static_cast<waiter_slot*>(slot)->wake(); }
 
@@ -38,19 +42,11 @@ struct alignas(64) epoll_socket final : socket {
   waiter_slot reader, writer;
   deadline_timer read_deadline;
   ::event watch;
+  epoll_driver& home;  // whose poll reports it; performed on and closed by any
   deadline_timer write_deadline;
 };
 
-// libevent says: the poller's thread, no lock of ours held.
-void on_event(evutil_socket_t, short what, void* context) {
-  auto& s = *static_cast<epoll_socket*>(context);
-  std::uint32_t bits = (what & EV_READ ? readiness::readable : 0) |
-                       (what & EV_WRITE ? readiness::writable : 0) |
-                       (what & EV_CLOSED ? readiness::read_closed : 0);
-  s.ready.set(bits);
-  if (bits & may_read) s.reader.wake();
-  if (bits & may_write) s.writer.wake();
-}
+void on_event(evutil_socket_t, short what, void* context);
 
 class epoll_driver final : public polled_driver {
  public:
@@ -72,7 +68,7 @@ class epoll_driver final : public polled_driver {
 
   result<std::unique_ptr<socket>> adopt(int fd) override {
     set_nonblocking(fd);
-    auto s = std::make_unique<epoll_socket>(fd, deadlines_);
+    auto s = std::make_unique<epoll_socket>(fd, *this, deadlines_);
     event_assign(&s->watch, base_, fd,
                  EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &on_event, s.get());
     if (event_add(&s->watch, nullptr) < 0) {
@@ -88,15 +84,17 @@ class epoll_driver final : public polled_driver {
     auto& own = static_cast<epoll_socket&>(*s);
     // Waits for a callback under way: afterwards nothing refers to the record.
     event_del(&own.watch);
-    watched_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in adopt()
+    own.home.watched_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in adopt()
     ::close(own.fd);
   }
 
   void perform(operation& op) override;
 
-  void poll(time_point deadline) noexcept override {
+  unsigned poll(time_point deadline) noexcept override {
     if (deadline != at_once) set_alarm(deadline);
+    auto before = events_;
     event_base_loop(base_, deadline == at_once ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+    return events_ - before;
   }
   // The doorbell is edge-triggered and never read: each write is a new edge.
   void interrupt() noexcept override { ::eventfd_write(doorbell_, 1); }
@@ -110,6 +108,8 @@ class epoll_driver final : public polled_driver {
     give_back_block(bytes.data());
   }
 
+  void note_event() noexcept { ++events_; }
+
  private:
   void attempt(operation& op, epoll_socket& s, std::uint32_t seen);
   void set_alarm(time_point deadline) noexcept;
@@ -120,12 +120,28 @@ class epoll_driver final : public polled_driver {
   ::event bell_watch_;
   ::event alarm_;                 // ends a poll at its deadline; the poller only
   time_point alarm_set_ = never;  // what alarm_ is set to; the poller only
+  unsigned events_ = 0;           // seen so far; the poller only
   std::atomic<std::size_t> watched_{0};
 };
 
+// libevent says: the poller's thread, no lock of ours held.
+void on_event(evutil_socket_t, short what, void* context) {
+  auto& s = *static_cast<epoll_socket*>(context);
+  std::uint32_t bits = (what & EV_READ ? readiness::readable : 0) |
+                       (what & EV_WRITE ? readiness::writable : 0) |
+                       (what & EV_CLOSED ? readiness::read_closed : 0);
+  s.home.note_event();
+  s.ready.set(bits);
+  if (bits & may_read) s.reader.wake();
+  if (bits & may_write) s.writer.wake();
+}
+
 void epoll_driver::perform(operation& op) {
   task& self = *current_task();
-  if (self.budget == 0) yield(self);
+  if (self.budget == 0) {
+    self.owner.local_counters().add(counter::forced_yields);
+    yield(self);
+  }
   if (self.budget > 0) --self.budget;
   auto& s = static_cast<epoll_socket&>(op.target);
   const bool writes = op.kind == io_kind::send;
@@ -135,6 +151,7 @@ void epoll_driver::perform(operation& op) {
     while (seen & ready_when) {
       attempt(op, s, seen);
       if (op.result != -EAGAIN) return;
+      self.owner.local_counters().add(counter::again);
       seen = s.ready.get();
     }
     if (is_cancelled(self)) return void(op.result = -ECANCELED);
@@ -204,7 +221,8 @@ void epoll_driver::set_alarm(time_point deadline) noexcept {
 
 }  // namespace
 
-result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines) {
+result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
+                                                   sharing users) {
   static const int threads_enabled = evthread_use_pthreads();
   if (threads_enabled < 0) return failure(std::errc::not_supported);
   std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(),
@@ -213,6 +231,9 @@ result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines) {
   event_config_require_features(config.get(),
                                 EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE);
   event_config_set_max_dispatch_interval(config.get(), nullptr, events_per_poll, 0);
+  if (users == sharing::one_thread) {
+    event_config_set_flag(config.get(), EVENT_BASE_FLAG_NOLOCK);
+  }
   int doorbell = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (doorbell < 0) return failure(errno);
   event_base* base = event_base_new_with_config(config.get());

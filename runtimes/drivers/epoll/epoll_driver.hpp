@@ -4,7 +4,7 @@
 // Every descriptor is registered once, edge-triggered, for both directions, so that
 // waiting costs no system call; readiness.hpp keeps what the edges said. One base is
 // shared by all workers of a scheduler: adopt, close and perform on any of them, poll by
-// one at a time.
+// one at a time. Or it has one thread, its shard's, and libevent takes no lock.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,10 @@
 
 namespace duel::epoll {
 
+enum class sharing { many_threads, one_thread };
+
 // `deadlines` must outlive the driver. Errors: what epoll_create or eventfd say.
-[[nodiscard]] result<std::unique_ptr<polled_driver>> make_driver(
-    timer_service& deadlines);
+[[nodiscard]] result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
+                                                                 sharing users);
 
 }  // namespace duel::epoll

@@ -1,7 +1,5 @@
 // uring_driver_test.cpp - streams and listeners over io_uring, with every kernel feature
 // the driver can do without switched on and off.
-#include "runtimes/drivers/uring/uring_driver.hpp"
-
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -9,71 +7,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <numeric>
 
-#include "runtimes/api/net/listener.hpp"
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
-#include "runtimes/sharded/test_model.hpp"
+#include "runtimes/drivers/uring/test_uring_stream.hpp"
+#include "runtimes/drivers/uring/uring_driver.hpp"
 
 namespace duel::uring {
 namespace {
 
 using namespace std::chrono_literals;
-using net::stream;
+using sharded::choices;
 
-struct pair {
-  stream ours;
-  int theirs;
-};
-
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-std::string_view text_of(const buffer_lease& lease) {
-  return {reinterpret_cast<const char*>(lease.bytes().data()), lease.bytes().size()};
-}
-
-int listening_socket(int backlog = 4096) {
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  auto any = net::endpoint::parse("127.0.0.1:0");
-  EXPECT_EQ(::bind(fd, any->address(), any->size()), 0);
-  EXPECT_EQ(::listen(fd, backlog), 0);
-  return fd;
-}
-// Connects at once: the kernel accepts into the backlog.
-int connect_to(const net::endpoint& where) {
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_EQ(::connect(fd, where.address(), where.size()), 0);
-  return fd;
-}
-pair connection() {
-  int listening = listening_socket();
-  int theirs = connect_to(net::endpoint::of_socket(listening));
-  int ours = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  ::close(listening);
-  return {*stream::adopt(ours), theirs};
-}
-void write_all(int fd, std::string_view text) {
-  EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-}
-
-class uring_stream : public testing::TestWithParam<options> {
- protected:
-  void run(std::move_only_function<void()> main) {
-    sharded::run_clean(*model, std::move(main));
-  }
-  std::unique_ptr<scheduler> model = sharded::make_test_model(1, GetParam());
-};
-INSTANTIATE_TEST_SUITE_P(, uring_stream,
-                         testing::Values(options{}, options{task_work::deferred, false},
-                                         options{task_work::cooperative, true},
-                                         options{task_work::interrupting, true}),
-                         [](const auto& p) {
-                           std::string name = describe(p.param);
-                           std::erase_if(name, [](char c) { return !std::isalnum(c); });
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    , uring_stream,
+    testing::Values(choices{}, choices{{"uring-recv", "oneshot"}},
+                    choices{{"uring-flags", "coop"}}, choices{{"uring-flags", "none"}},
+                    choices{{"uring-flags", "sqpoll"}}, choices{{"uring-send", "direct"}},
+                    choices{{"uring-send", "zero-copy"}}, choices{{"flush", "idle"}},
+                    choices{{"flush", "1"}}, choices{{"flush", "8"}},
+                    choices{{"uring-flags", "sqpoll"},
+                            {"uring-recv", "oneshot"},
+                            {"uring-send", "zero-copy"},
+                            {"flush", "idle"}}),
+    [](const auto& p) {
+      std::string name = p.param.empty() ? "defaults" : "";
+      for (auto& [key, value] : p.param) name += key + "_" + value + "_";
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
 
 TEST_P(uring_stream, receives_what_the_peer_sends_and_its_end) {
   run([] {
@@ -120,40 +84,10 @@ TEST_P(uring_stream, receive_ends_at_its_deadline_and_loses_nothing) {
   });
 }
 
-TEST_P(uring_stream, send_ends_at_its_deadline_and_when_cancelled) {
-  run([] {
-    auto [ours, theirs] = connection();
-    std::string much(32 << 20, 'x');  // more than the socket buffers take
-    EXPECT_EQ(ours.send(bytes_of(much), clock::now() + 20ms).error(),
-              std::errc::timed_out);
-    auto sending = spawn([&] { return ours.send(bytes_of(much)); });
-    EXPECT_TRUE(sleep_for(5ms));
-    sending.cancel();
-    EXPECT_EQ(sending.join().error(), std::errc::operation_canceled);
-    ::close(theirs);
-  });
-}
-
-TEST_P(uring_stream, sends_much_while_it_receives_it) {
-  run([] {
-    auto [ours, theirs] = connection();
-    auto peer = *stream::adopt(theirs);
-    std::string much(3 << 20, ' ');
-    std::iota(much.begin(), much.end(), '\0');
-    auto sending = spawn([&] {
-      EXPECT_TRUE(ours.send(bytes_of(much)));
-      ours.shutdown_send();
-    });
-    std::string got;
-    for (;;) {
-      auto some = peer.receive();
-      ASSERT_TRUE(some);
-      if (some->empty()) break;
-      got += text_of(*some);
-    }
-    sending.join();
-    EXPECT_TRUE(got == much);
-  });
+TEST_P(uring_stream, says_what_it_uses) {
+  for (auto& [flag, value] : GetParam()) {
+    EXPECT_NE(model->description().find(" " + flag + "=" + value), std::string::npos);
+  }
 }
 
 // The peer fills far more buffers than one socket may hold before anybody reads.
@@ -246,20 +180,6 @@ TEST_P(uring_stream, a_cancelled_receive_leaves_the_data_for_the_next) {
     EXPECT_EQ(first.join(), std::errc::operation_canceled);
     write_all(theirs, "kept");
     EXPECT_EQ(text_of(*ours.receive()), "kept");
-    ::close(theirs);
-  });
-}
-
-TEST_P(uring_stream, lends_blocks_for_output) {
-  run([] {
-    auto [ours, theirs] = connection();
-    auto block = ours.lease_buffer();
-    EXPECT_EQ(block.bytes().size(), 16u * 1024);
-    std::copy_n("hello", 5, reinterpret_cast<char*>(block.bytes().data()));
-    block.trim(5);
-    EXPECT_TRUE(ours.send(block.bytes()));
-    char got[8];
-    EXPECT_EQ(::read(theirs, got, sizeof got), 5);
     ::close(theirs);
   });
 }
@@ -384,13 +304,6 @@ TEST(uring_death_test, says_how_to_get_it_where_it_is_refused) {
       ask_behind_a_filter(), testing::ExitedWithCode(1),
       "io_uring is refused: Operation not permitted, errno 1 "
       ".set sysctl kernel.io_uring_disabled=0 and .*--model stealing or --model threads");
-}
-
-TEST(uring, says_what_it_chose) {
-  auto chosen = supported({});
-  ASSERT_TRUE(chosen) << chosen.error();
-  EXPECT_TRUE(describe(*chosen).starts_with("ring="));
-  EXPECT_EQ(describe({task_work::cooperative, false}), "ring=coop-taskrun recv=oneshot");
 }
 
 }  // namespace

@@ -22,7 +22,8 @@
 namespace duel::uring {
 
 // What a completion is about: the low bits of user_data.
-enum class tag : std::uint64_t { none, doorbell, accept, receive, send };
+// `none`: what nobody waits for. lost_bell names the driver that was to be woken.
+enum class tag : std::uint64_t { none, doorbell, lost_bell, accept, receive, send };
 inline constexpr std::uint64_t tag_bits = 7;
 
 // One side of a socket, and the task that waits on it.
@@ -74,6 +75,8 @@ struct uring_socket final : socket {
   direction out;             // send
   int sent = 0;              // the completed send's result
   buffer_lease handed_over;  // what the send under way sends, if its task has gone on
+  bool is_borrowed = false;  // zero-copy: the kernel gives the memory back last of all
+  bool is_taken = false;     // and has taken the bytes: only that is missing
   int send_error = 0;        // -errno of such a send, for every later one
 };
 
