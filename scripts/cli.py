@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from scripts import processes
 from scripts.errors import Stopped, UserError
-from scripts.paths import PRESETS, ROOT
+from scripts.paths import PRESETS, ROOT, TESTED_PRESETS
 
 SERVER = "build/release/servers/duel-server"
 _CONTENTS = """\
@@ -74,7 +74,7 @@ def parser() -> Parser:
     test = command("test", "build, then run the unit and whole-program tests",
                    "By default under dev, asan\nand tsan. The last line is `N passed, N failed`.")
     which = test.add_mutually_exclusive_group()
-    which.add_argument("--preset", choices=PRESETS, help="this build only (release has no unit tests)")
+    which.add_argument("--preset", choices=TESTED_PRESETS, help="this build only (release has no unit tests)")
     which.add_argument("--all-presets", action="store_true", help="dev, release, asan and tsan")
     test.add_argument("-k", metavar="EXPR", dest="expression", help="only tests whose name matches")
     _table_flags(command("demo", "measure every model and print the seed table",

@@ -8,7 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 CACHE = ROOT / ".cache"
-PRESETS = ("release", "dev", "asan", "tsan")
+TESTED_PRESETS = ("release", "dev", "asan", "tsan")
+PRESETS = (*TESTED_PRESETS, "release-nocounters")
 
 
 def build_dir(preset: str) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 from scripts import processes
 from scripts.build import build
 from scripts.errors import UserError
-from scripts.paths import CACHE, PRESETS, build_dir
+from scripts.paths import CACHE, TESTED_PRESETS, build_dir
 from scripts.processes import running
 from scripts.progress import Line, duration
 
@@ -117,7 +117,7 @@ def run(presets: list[str], expression: str | None) -> bool:
 
 def expand(preset: str | None, all_presets: bool) -> list[str]:
     if all_presets:
-        return ["dev", *(each for each in PRESETS if each != "dev")]
+        return ["dev", *(each for each in TESTED_PRESETS if each != "dev")]
     return [preset] if preset else list(DEFAULT_PRESETS)
 
 

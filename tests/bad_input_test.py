@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from server import BINARY, BUILD, FIBERS, MODELS, PATIENCE_S, serving
+from server import BINARY, BUILD, FIBERS, MODELS, PATIENCE_S, model_flags, serving
 
 USAGE, FAILURE = 2, 1
 
@@ -75,7 +75,7 @@ def test_asking_is_no_error(flag: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_port_in_use_is_refused(model: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
-        code, line = refusal("--model", model, "--listen", f"127.0.0.1:{held.getsockname()[1]}")
+        code, line = refusal(*model_flags(model), "--listen", f"127.0.0.1:{held.getsockname()[1]}")
         assert code == FAILURE
         assert f"127.0.0.1:{held.getsockname()[1]}" in line and "--listen" in line
 
@@ -85,14 +85,14 @@ def test_a_port_in_use_is_refused(model: str) -> None:
 def test_two_servers_do_not_share_a_port(first: str, second: str) -> None:
     """Not even where SO_REUSEPORT would let them."""
     with serving(first, workers=2) as server:
-        code, line = refusal("--model", second, "--workers", "2", "--listen", f"127.0.0.1:{server.port}")
+        code, line = refusal(*model_flags(second), "--workers", "2", "--listen", f"127.0.0.1:{server.port}")
         assert code == FAILURE
         assert "--listen" in line
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_address_of_another_machine_is_refused(model: str) -> None:
-    code, line = refusal("--model", model, "--listen", "192.0.2.1:0")
+    code, line = refusal(*model_flags(model), "--listen", "192.0.2.1:0")
     assert code == FAILURE
     assert "192.0.2.1:0" in line and "--listen" in line
 

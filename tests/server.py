@@ -33,6 +33,13 @@ WITH_STATE = {**{model: (model,) for model in MODELS},
               **{f"{model} --state=sharded": (model, "--state", "sharded")
                  for model in MODELS if model.startswith("sharded")}}
 
+
+def model_flags(model: str) -> tuple[str, ...]:
+    """The command line of a model of these lists."""
+    name, _, driver = model.partition("/")
+    return ("--model", name, "--driver", driver) if driver else ("--model", name)
+
+
 _READY = re.compile(r"^listening on (\S+):(\d+) model=(\S+) driver=(\S+).*\n", re.MULTILINE)
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -133,13 +140,10 @@ class Server:
 def serving(model: str, *flags: str, workers: int = 2,
             before_exec: Callable[[], None] | None = None) -> Iterator[Server]:
     """A server at a port of the kernel's choice, ready on entry, drained and checked on exit."""
-    model, _, driver = model.partition("/")
-    if driver:
-        flags = ("--driver", driver, *flags)
     assert BINARY.exists(), f"{BINARY} is missing: build it, or name another build in DUEL_BUILD"
     with tempfile.TemporaryDirectory(prefix="duel-test-") as name:
         folder = Path(name)
-        argv = [str(BINARY), "--model", model, "--workers", str(workers), "--listen", "127.0.0.1:0",
+        argv = [str(BINARY), *model_flags(model), "--workers", str(workers), "--listen", "127.0.0.1:0",
                 "--stats-file", str(folder / "stats.json"), *flags]
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             server = Server(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
