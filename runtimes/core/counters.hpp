@@ -27,7 +27,7 @@ enum class counter : unsigned {
   // --- tasks ---
   spawns,           // tasks spawned here
   polls,            // times a task was run for a step
-  longest_poll_ns,  // the longest step
+  longest_poll_ns,  // the longest step, give or take 15 others: time_ledger.hpp
   forced_yields,    // steps ended because the budget was spent
   lifo_hits,        // tasks that came from the lifo slot
   inject_pops,      // tasks taken from the shared queue

@@ -11,7 +11,8 @@
 namespace duel {
 
 // Starts loading the first `lines` cache lines from `at` on. Any address will do; where
-// it misses the TLB the hint may be dropped.
+// it misses the TLB the hint may be dropped, and where nothing is mapped it costs a page
+// walk each time.
 inline void prefetch(const void* at, std::size_t lines) noexcept {
   constexpr std::size_t line_size = 64;
   for (std::size_t i = 0; i < lines; ++i) {

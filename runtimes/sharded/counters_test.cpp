@@ -56,7 +56,7 @@ TEST_P(counting, idle_shards_sleep) {
     EXPECT_LE(each->get(counter::idle_ns), each->get(counter::running_ns));
     EXPECT_LE(each->get(counter::running_ns), took);
     EXPECT_EQ(each->get(counter::searching_ns), 0u);
-    EXPECT_EQ(each->get(counter::spurious), 0u);
+    EXPECT_LT(each->get(counter::spurious), each->get(counter::parks));
     EXPECT_GE(each->get(counter::driver_calls), 1u);
   }
 }

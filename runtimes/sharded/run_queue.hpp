@@ -45,7 +45,7 @@ class run_queue {
       }
     }
     --touched_;
-    prefetch(first_->context.stack_top(), lines_of_step);
+    if (auto* top = first_->context.stack_top()) prefetch(top, lines_of_step);
   }
 
   task* first_ = nullptr;

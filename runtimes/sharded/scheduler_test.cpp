@@ -88,17 +88,23 @@ TEST_P(on_shards, yields_in_turn) {
 TEST_P(on_shards, sleeps_in_order_and_never_short) {
   run([] {
     std::vector<int> order;
+    duration late{};
     std::vector<join_handle<void>> all;
     for (int ms : {30, 10, 20, 0}) {
       all.push_back(spawn([&, ms] {
         auto begin = clock::now();
         EXPECT_TRUE(sleep_for(ms * 1ms));
-        EXPECT_GE(clock::now() - begin, ms * 1ms);
+        auto slept = clock::now() - begin;
+        EXPECT_GE(slept, ms * 1ms);
+        late = std::max<duration>(late, slept - ms * 1ms);
         order.push_back(ms);
       }));
     }
     for (auto& h : all) h.join();
-    EXPECT_EQ(order, (std::vector{0, 10, 20, 30}));
+    // A machine that stands still for longer lets two of them end at the same time.
+    if (late < 9ms) {
+      EXPECT_EQ(order, (std::vector{0, 10, 20, 30}));
+    }
   });
 }
 

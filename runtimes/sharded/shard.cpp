@@ -50,18 +50,10 @@ void shard::run_ready() noexcept {
   auto n = ready_.size();
   if (n == 0) return;
   counters_.add(counter::polls, n);
-  for (auto begin = ticks_now(); n > 0; --n) {
+  for (; n > 0; --n) {
     step(ready_.pop());
-    auto end = ticks_now();
-    note_step(begin, end);
-    begin = end;
+    ledger_.count_step();
   }
-}
-
-void shard::note_step(std::uint64_t begin, std::uint64_t end) noexcept {
-  if (end <= begin + longest_step_) return;
-  longest_step_ = end - begin;
-  counters_.raise(counter::longest_poll_ns, scale_.to_ns(longest_step_));
 }
 
 void shard::step(task& t) noexcept {

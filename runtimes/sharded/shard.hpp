@@ -107,7 +107,6 @@ class shard final : public timer_service {
   [[nodiscard]] bool spin(time_point until) noexcept;
   void sleep(time_point until) noexcept;
   unsigned poll(time_point deadline) noexcept;
-  void note_step(std::uint64_t begin, std::uint64_t end) noexcept;
   void time_message(const message& m) noexcept;
   void hold_work() noexcept;
   void drop_work_if_done() noexcept;
@@ -122,7 +121,6 @@ class shard final : public timer_service {
   counters counters_;
   time_ledger ledger_{counters_};
   tick_scale scale_;
-  std::uint64_t longest_step_ = 0;  // ticks
   timer_wheel wheel_{clock::now()};
   std::unique_ptr<stack_cache> stacks_;
   std::atomic<std::size_t> spare_stacks_{0};  // written by the owner

@@ -130,7 +130,7 @@ class basic_run_queue {
       }
     }
     prefetch(slots_[next % Capacity], sizeof(task) / 64);
-    prefetch(stack_tops_[next % Capacity], lines_of_step);
+    if (auto* top = stack_tops_[next % Capacity]) prefetch(top, lines_of_step);
   }
 
   // Full and no thief: claims everything, keeps the older half (its slots are where the

@@ -17,7 +17,6 @@
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/scheduler.hpp"
 #include "runtimes/core/start_gate.hpp"
-#include "runtimes/core/ticks.hpp"
 #include "runtimes/stealing/inject_queue.hpp"
 #include "runtimes/stealing/parking.hpp"
 #include "runtimes/stealing/timers.hpp"
@@ -81,7 +80,6 @@ class scheduler final : public duel::scheduler {
   [[nodiscard]] timers& clock_work() noexcept { return timers_; }
   // Whoever holds it polls the shared driver, or keeps the clock where each has his own.
   [[nodiscard]] std::mutex& turn() noexcept { return turn_; }
-  [[nodiscard]] const tick_scale& scale() const noexcept { return scale_; }
   [[nodiscard]] bool is_finished() const noexcept { return finished_.load(); }
 
   void wake_one() noexcept;          // (P2), and the unpark
@@ -115,7 +113,6 @@ class scheduler final : public duel::scheduler {
   std::atomic<bool> is_watched_{false};  // one sleeper has been asked, see watch()
   std::vector<std::unique_ptr<worker>> workers_;
   counters outside_{counters::writers::many};  // of the reactor's thread and others
-  tick_scale scale_;
   std::atomic<bool> finished_{false};
 
   // Suspended tasks, so that stop() finds them; one list per worker, joined at the first

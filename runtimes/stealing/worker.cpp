@@ -1,7 +1,6 @@
 #include "runtimes/stealing/worker.hpp"
 
 #include "runtimes/core/join_handle.hpp"
-#include "runtimes/core/ticks.hpp"
 #include "runtimes/stealing/scheduler.hpp"
 
 namespace duel::stealing {
@@ -19,9 +18,12 @@ worker::worker(scheduler& shared, unsigned index, stack_pool& stacks)
 void worker::run() {
   ledger_.to_busy();
   while (!shared_.is_finished()) {
-    if (task* t = next_task()) {
-      run_one(*t);
-    } else if (!spin()) {
+    task* t = next_task();
+    if (!t && shared_.chosen().spin > duration::zero()) t = spin();
+    if (t) {
+      run_one(
+          *t);  // the only call: inlined, see core/DESIGN.md on returns after a switch
+    } else {
       park();
     }
   }
@@ -101,12 +103,8 @@ void worker::run_one(task& t) {
     if (shared_.idle().to_working()) shared_.wake_one();
   }
   counters_.add(counter::polls);
-  auto begun = ticks_now();
   step_end end = run_step(t, stacks_, shared_.chosen().budget);
-  if (auto took = ticks_now() - begun; took > longest_step_) {
-    longest_step_ = took;
-    counters_.raise(counter::longest_poll_ns, shared_.scale().to_ns(took));
-  }
+  ledger_.count_step();
   switch (end) {
     case step_end::finished:
       shared_.forget(t);
@@ -155,19 +153,16 @@ void worker::offer_work() {
   if (shared_.workers() > 1 && shared_.chosen().steal_most > 0) shared_.wake_one();
 }
 
-// Without any work: keeps looking for a while instead of going to sleep. True: found.
-bool worker::spin() {
-  if (shared_.chosen().spin == duration::zero()) return false;
+// Without any work: keeps looking for a while instead of going to sleep.
+task* worker::spin() {
   ledger_.to_searching();
-  for (auto end = clock::now() + shared_.chosen().spin; clock::now() < end;) {
+  task* found = nullptr;
+  for (auto end = clock::now() + shared_.chosen().spin; !found && clock::now() < end;) {
     maintain();
-    task* t = next_task();
-    if (!t) continue;
-    ledger_.to_busy();
-    run_one(*t);
-    return true;
+    found = next_task();
   }
-  return false;
+  if (found) ledger_.to_busy();
+  return found;
 }
 
 // A worker that does not sleep still serves its driver and the clock now and then.

@@ -60,7 +60,7 @@ class worker {
   task* next_injected();
   task* steal();
   void run_one(task& t);
-  bool spin();
+  task* spin();
   void maintain();
   void park();
   bool sleep_once();
@@ -82,12 +82,11 @@ class worker {
   task* lifo_ = nullptr;   // the task woken last; not stealable
   unsigned lifo_run_ = 0;  // tasks taken from it in a row
   unsigned turns_to_fairness_ = fairness_interval;
-  bool searching_ = false;          // counted in parking
-  bool was_woken_ = false;          // and has not yet run anything
-  bool collecting_ = false;         // in the driver: wakes are offered once, afterwards
-  task_chain collected_;            // by then, if all workers share one queue
-  std::uint64_t longest_step_ = 0;  // ticks
-  std::uint32_t random_;            // xorshift state: where stealing starts
+  bool searching_ = false;   // counted in parking
+  bool was_woken_ = false;   // and has not yet run anything
+  bool collecting_ = false;  // in the driver: wakes are offered once, afterwards
+  task_chain collected_;     // by then, if all workers share one queue
+  std::uint32_t random_;     // xorshift state: where stealing starts
 };
 
 }  // namespace duel::stealing
