@@ -21,7 +21,7 @@ enum class counter : unsigned {
   accepted,         // connections accepted here
   connections,      // connections whose task started here
   closed,           // connections whose task ended here
-  connections_max,  // the most that were open here at once; sharded and serial only
+  connections_max,  // the most that were open here at once; sharded only
   served,           // connections that got at least one response, counted at the first
   requests,         // responses completed here
   // --- tasks ---

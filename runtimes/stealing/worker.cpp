@@ -73,14 +73,15 @@ task* worker::next_injected() {
   return first;
 }
 
+// Without stealing it is still a search: who pushes into the inject queue relies on the
+// second look that ends one, (W2).
 task* worker::steal() {
-  if (shared_.chosen().steal_most == 0) return nullptr;
   if (!searching_) {
     if (!shared_.idle().to_searching()) return nullptr;
     searching_ = true;
     ledger_.to_searching();
   }
-  unsigned n = shared_.workers();
+  unsigned n = shared_.chosen().steal_most > 0 ? shared_.workers() : 0;
   random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;
   for (unsigned i = 0; i < n; ++i) {
     unsigned victim = (random_ + i) % n;
@@ -175,7 +176,11 @@ void worker::maintain() {
   shared_.clock_work().fire_due();
   collecting_ = false;
   if (turn) turn.unlock();
-  if (shared_.collect(collected_) || !queue_.empty()) offer_work();
+  if (shared_.collect(collected_)) {
+    shared_.wake_one();  // (P1)
+  } else if (!queue_.empty()) {
+    offer_work();
+  }
 }
 
 void worker::park() {
@@ -189,6 +194,7 @@ void worker::park() {
     bool has_work = shared_.collect(collected_) || !queue_.empty();
     auto kind = shared_.idle().to_unparked(index_, has_work);
     if (kind == parking::wake_kind::stay_parked) continue;
+    if (watches_.exchange(false)) shared_.watched();  // it has other things to do
     ledger_.to_busy();
     searching_ = was_woken_ = kind == parking::wake_kind::woken;
     if (searching_) ledger_.to_searching();
@@ -209,7 +215,8 @@ void worker::park() {
 bool worker::sleep_once() {
   counters_.add(counter::parks);
   ledger_.to_idle();
-  bool watches = watches_.exchange(false);
+  bool was_asked = watches_.exchange(false);
+  bool watches = was_asked && shared_.idle().unparked() > 0;  // else it polls itself
   auto until = watches ? clock::now() + watch_interval : never;
   auto polls = shared_.chosen().polls;
   std::unique_lock turn(shared_.turn(), std::defer_lock);
@@ -227,7 +234,7 @@ bool worker::sleep_once() {
     sleeper_.park(until);
   }
   collecting_ = false;
-  if (watches) shared_.watched();
+  if (was_asked) shared_.watched();
   return turn.owns_lock();
 }
 
