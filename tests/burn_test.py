@@ -19,24 +19,29 @@ OTHERS = 12
 SETTLE_S = 0.05
 
 
-def finishing_order(clients: list[Client]) -> list[int]:
-    """Who has an answer, one after the other; a tie is kept in the order of the list."""
+def rounds_of_answers(clients: list[Client]) -> list[set[int]]:
+    """Who has an answer, one set after the other; those of one set are a tie."""
     waiting = {c.fileno(): i for i, c in enumerate(clients)}
-    order: list[int] = []
+    rounds: list[set[int]] = []
     end = time.monotonic() + PATIENCE_S
     while waiting:
         ready, _, _ = select.select(list(waiting), [], [], max(0.0, end - time.monotonic()))
-        assert ready, f"only {len(order)} of {len(clients)} answered"
-        for fd in sorted(ready, key=lambda f: waiting[f], reverse=True):
-            index = waiting.pop(fd)
+        assert ready, f"{len(waiting)} of {len(clients)} never answered"
+        rounds.append({waiting.pop(fd) for fd in ready})
+        for index in rounds[-1]:
             assert clients[index].hear().status == "200 OK"
-            order.append(index)
-    return order
+    return rounds
 
 
-def burn_with_requests_behind(model: str, *flags: str) -> tuple[int, dict]:
+def ahead_of_first(rounds: list[set[int]]) -> tuple[set[int], set[int]]:
+    """Who was certainly answered before client 0; who was not certainly answered after it."""
+    at = next(i for i, each in enumerate(rounds) if 0 in each)
+    return set().union(*rounds[:at]), set().union(*rounds[:at + 1]) - {0}
+
+
+def burn_with_requests_behind(model: str, *flags: str) -> tuple[list[set[int]], dict]:
     """Both workers are busy; then the burning request comes, and the others behind it, so that one
-    poll takes them all. How many of those were answered before it; the counters."""
+    poll takes them all. The answers, the burning one's being 0; the counters."""
     with serving(model, *flags) as server:
         clients = [Client(server.port) for _ in range(1 + OTHERS)]
         for each in clients:
@@ -47,22 +52,22 @@ def burn_with_requests_behind(model: str, *flags: str) -> tuple[int, dict]:
             time.sleep(SETTLE_S)
         for each, request in zip(clients, [BURN] + [GET] * OTHERS, strict=True):
             each.say(request)
-        ahead = finishing_order(clients).index(0)
+        rounds = rounds_of_answers(clients)
         for each in blockers:
             assert each.hear().status == "200 OK"
-        return ahead, server.drain()
+        return rounds, server.drain()
 
 
 def test_stealing_takes_what_waits_behind_a_burning_fiber() -> None:
-    ahead, stats = burn_with_requests_behind("stealing")
-    assert ahead == OTHERS
+    rounds, stats = burn_with_requests_behind("stealing")
+    assert len(ahead_of_first(rounds)[1]) == OTHERS, rounds
     assert sum(w["stolen"] for w in stats["workers"]) > 0
     assert max(w["longest_poll_ns"] for w in stats["workers"]) >= 200_000_000
 
 
 def test_without_stealing_they_wait() -> None:
-    ahead, stats = burn_with_requests_behind("stealing", "--steal=off")
-    assert ahead == 0
+    rounds, stats = burn_with_requests_behind("stealing", "--steal=off")
+    assert not ahead_of_first(rounds)[0], rounds
     assert sum(w["stolen"] + w["steal_attempts"] for w in stats["workers"]) == 0
 
 
@@ -77,9 +82,8 @@ def test_a_shard_makes_its_own_connections_wait_and_no_others(model: str) -> Non
         time.sleep(SETTLE_S)
         for each in clients[1:]:
             each.say(GET)
-        order = finishing_order(clients)
-        ahead = order[:order.index(0)]
-        assert all(i % 2 == 1 for i in ahead) and len(ahead) == OTHERS // 2, order
+        ahead, _ = ahead_of_first(rounds_of_answers(clients))
+        assert ahead == set(range(1, 1 + OTHERS, 2))
         stats = server.drain()
         requests = sorted(w["requests"] for w in stats["workers"])
         assert requests == [OTHERS, OTHERS + 2], "half of the connections on each shard"
@@ -97,7 +101,8 @@ def test_somebody_polls_while_the_poller_burns() -> None:
         time.sleep(SETTLE_S)
         for each in clients[1:]:
             each.say(GET)
-        assert finishing_order(clients)[-1] == 0
+        rounds = rounds_of_answers(clients)
+        assert len(ahead_of_first(rounds)[1]) == OTHERS, rounds
 
 
 @pytest.mark.parametrize("model", CONCURRENT)

@@ -217,6 +217,7 @@ bool worker::sleep_once() {
   ledger_.to_idle();
   bool was_asked = watches_.exchange(false);
   bool watches = was_asked && shared_.idle().unparked() > 0;  // else it polls itself
+  if (was_asked && !watches) shared_.watched();
   auto until = watches ? clock::now() + watch_interval : never;
   auto polls = shared_.chosen().polls;
   std::unique_lock turn(shared_.turn(), std::defer_lock);
@@ -234,7 +235,7 @@ bool worker::sleep_once() {
     sleeper_.park(until);
   }
   collecting_ = false;
-  if (was_asked) shared_.watched();
+  if (watches) shared_.watched();
   return turn.owns_lock();
 }
 
