@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include "runtimes/core/pinned_thread.hpp"
 #include "runtimes/corners.hpp"
 #include "runtimes/drivers/blocking/blocking_driver.hpp"
 #include "runtimes/serial/serial_scheduler.hpp"
@@ -76,6 +77,7 @@ made_model make_model(const model_options& options) {
     if (!options.driver.empty() && c.driver != options.driver) continue;
     auto chosen = switches::choose(c.model, c.driver, options.switches);
     if (!chosen) return std::unexpected(chosen.error());
+    if (chosen->has("pin") && allowed_cpus().empty()) chosen->force("pin", "off");
     return c.make(options, std::move(*chosen));
   }
   return std::unexpected(unknown_corner(options));

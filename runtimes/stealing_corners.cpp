@@ -24,7 +24,6 @@ stealing::options options_of(const model_options& options, const switches& chose
                : chosen.get("reactor") == "per-worker" ? stealing::reactor::per_worker
                                                        : stealing::reactor::shared,
       .pin = chosen.is_on("pin"),
-      .budget = static_cast<std::uint16_t>(chosen.number("budget")),
       .spin = std::chrono::microseconds(chosen.number("spin-us")),
       .make_driver = {},
   };
@@ -34,6 +33,7 @@ stealing::options options_of(const model_options& options, const switches& chose
 
 made_model make_stealing_epoll(const model_options& options, switches chosen) {
   auto wanted = options_of(options, chosen, "epoll");
+  wanted.budget = static_cast<std::uint16_t>(chosen.number("budget"));
   wanted.make_driver = [](timer_service& deadlines, counters&) {
     return epoll::make_driver(deadlines, epoll::sharing::many_threads);
   };

@@ -44,12 +44,15 @@ TEST(switches, refuse_what_does_not_apply_or_does_not_exist) {
             "driver uring)");
   EXPECT_EQ(
       refusal("threads", "blocking", {{"budget", "5"}}),
-      "--budget does not apply to model threads with driver blocking (it is for the "
-      "models stealing and sharded)");
+      "--budget does not apply to model threads with driver blocking (it is for model "
+      "stealing with driver epoll, model sharded)");
+  EXPECT_TRUE(
+      refusal("stealing", "uring", {{"budget", "5"}}).starts_with("--budget does not"))
+      << "every operation gives way there";
   EXPECT_EQ(refusal("stealing", "epoll", {{"steal", "all"}}),
             "--steal: 'all' is not one of half|one|off (model stealing)");
   EXPECT_EQ(refusal("stealing", "epoll", {{"budget", "0"}}),
-            "--budget: '0' is not one of 1..65535 (the models stealing and sharded)");
+            "--budget: '0' is not one of 1..65535 (model stealing with driver epoll)");
   EXPECT_EQ(refusal("sharded", "uring", {{"flush", "1e3"}}),
             "--flush: '1e3' is not one of turn|idle|1..1024 (model sharded with driver "
             "uring)");

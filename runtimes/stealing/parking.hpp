@@ -103,12 +103,13 @@ class basic_parking {
     return searching_in(before) == 1;
   }
 
-  // Some worker that sleeps, other than by wake_one()'s choice; it stays parked. None:
-  // all are awake.
-  [[nodiscard]] std::optional<unsigned> any_sleeper() const noexcept {
-    if (unparked() == workers_) return {};
+  // Some worker that sleeps; it stays parked. `tell(worker)` is done before it can leave
+  // its sleep. None: all are awake.
+  template <class Tell>
+  [[nodiscard]] std::optional<unsigned> pick_sleeper(Tell tell) const noexcept {
     std::lock_guard lock(mutex_);
     if (sleepers_.empty()) return {};
+    tell(sleepers_.back());
     return sleepers_.back();
   }
 

@@ -27,6 +27,7 @@ scheduler::scheduler(options chosen)
       timers_([this](unsigned sleeper) {
         (driver_ ? *driver_ : workers_[sleeper]->driver()).interrupt();
       }),
+      own_(workers()),
       live_(workers()) {
   for (unsigned i = 0; i < workers(); ++i) {
     workers_.push_back(std::make_unique<worker>(*this, i, stacks_));
@@ -60,7 +61,13 @@ void scheduler::run(std::move_only_function<void()> main) {
     }
   }
   std::jthread polling;
-  if (options_.polls == reactor::thread) polling = std::jthread([this] { react(); });
+  if (options_.polls == reactor::thread) {
+    try {
+      polling = std::jthread([this] { react(); });
+    } catch (const std::system_error& no_thread) {
+      together.fail(no_thread.code());
+    }
+  }
   run_worker(0, together);
   threads.clear();  // joins
   if (polling.joinable()) {
@@ -77,11 +84,10 @@ void scheduler::run_worker(unsigned i, start_gate& together) {
   worker& here = *workers_[i];
   pinned_thread place(options_.pin ? place_of(i, cpus_) : std::nullopt);
   thread_worker = &here;
-  std::unique_ptr<polled_driver> own;
   if (options_.polls == reactor::per_worker) {
     if (auto made = options_.make_driver(timers_, here.count())) {
-      own = std::move(*made);
-      here.use(*own);
+      own_[i] = std::move(*made);
+      here.use(*own_[i]);
     } else {
       together.fail(made.error());
     }
@@ -215,13 +221,11 @@ bool scheduler::collect(task_chain& woken) noexcept {
 }
 
 void scheduler::watch() noexcept {
-  if (idle_.unparked() == workers() || is_watched_.exchange(true)) return;
-  if (auto sleeper = idle_.any_sleeper()) {
-    workers_[*sleeper]->ask_to_watch();
-    unpark(*sleeper);
-  } else {
-    watched();
-  }
+  if (idle_.unparked() == workers()) return;
+  std::unique_lock turn(turn_, std::try_to_lock);  // else somebody has taken it over
+  if (!turn || is_watched_.exchange(true)) return;
+  auto sleeper = idle_.pick_sleeper([this](unsigned i) { workers_[i]->ask_to_watch(); });
+  sleeper ? unpark(*sleeper) : watched();
 }
 
 // A worker's live_delta is its own to write; once nobody is unparked they all stand still

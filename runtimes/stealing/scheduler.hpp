@@ -109,6 +109,8 @@ class scheduler final : public duel::scheduler {
   inject_queue injected_;
   timers timers_;
   std::unique_ptr<polled_driver> driver_;  // the shared one, if there is one
+  // [worker]; made on its thread. Until the end, for a late wake may interrupt one.
+  std::vector<std::unique_ptr<polled_driver>> own_;
   std::mutex turn_;
   std::atomic<bool> is_watched_{false};  // one sleeper has been asked, see watch()
   std::vector<std::unique_ptr<worker>> workers_;

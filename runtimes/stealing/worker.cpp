@@ -175,11 +175,12 @@ void worker::maintain() {
   if (is_mine && driver_->has_work()) poll(at_once);
   shared_.clock_work().fire_due();
   collecting_ = false;
+  bool is_without_poller = turn && shared_.chosen().steal_most == 0;
   if (turn) turn.unlock();
   if (shared_.collect(collected_)) {
     shared_.wake_one();  // (P1)
   } else if (!queue_.empty()) {
-    offer_work();
+    is_without_poller ? shared_.wake_one() : offer_work();
   }
 }
 

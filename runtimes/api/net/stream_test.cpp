@@ -6,11 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <string>
 #include <thread>
 
 #include "runtimes/api/model_test.hpp"
+#include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
 
 namespace duel::net {
@@ -69,6 +71,24 @@ TEST_P(stream_test, blocks_handed_over_arrive_whole_in_order_and_before_the_clos
   reader.join();
   ASSERT_EQ(got.size(), expected);
   EXPECT_TRUE(std::is_sorted(got.begin(), got.end()));
+}
+
+// A driver that looks at deadlines only when its worker sleeps never does here.
+TEST_P(stream_test, a_deadline_passes_beside_a_task_that_yields_in_a_busy_loop) {
+  if (GetParam().model == "serial") GTEST_SKIP() << "nothing runs beside anything";
+  run_connected([](stream s) {
+    std::atomic<bool> over{false};
+    auto busy = spawn([&] {
+      auto limit = clock::now() + 20s;
+      while (!over && clock::now() < limit) yield();
+      return over.load();
+    });
+    auto received = s.receive(clock::now() + 30ms);
+    ASSERT_FALSE(received);
+    EXPECT_EQ(received.error(), std::errc::timed_out);
+    over = true;
+    EXPECT_TRUE(busy.join()) << "the deadline came after the loop had given up";
+  });
 }
 
 TEST_P(stream_test, shutdown_comes_after_what_was_handed_over) {

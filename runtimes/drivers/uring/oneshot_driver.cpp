@@ -77,14 +77,16 @@ class oneshot_driver final : public polled_driver {
   unsigned poll(time_point deadline) noexcept override;
   void interrupt() noexcept override { ring_.interrupt(); }
   [[nodiscard]] bool has_work() const noexcept override {
-    return ring_.has_work() || asked_.load(std::memory_order_relaxed);  // relaxed: a hint
+    return ring_.has_work() ||
+           asked_.load(std::memory_order_relaxed) ||  // relaxed: a hint
+           (!wheel_.empty() && wheel_.next_event() <= clock::now());
   }
 
   void cancel(request& r) noexcept;
 
  private:
   void submit(request& r) noexcept;
-  void complete(const ::io_uring_cqe& cqe) noexcept;
+  bool complete(const ::io_uring_cqe& cqe) noexcept;
   void take_bytes(request& r, const ::io_uring_cqe& cqe) noexcept;
   void ask_to_cancel(request& r, task& asker) noexcept;
   void handle_asked() noexcept;
@@ -171,29 +173,37 @@ void oneshot_driver::submit(request& r) noexcept {
 unsigned oneshot_driver::poll(time_point deadline) noexcept {
   handle_asked();
   ring_.enter(std::min(deadline, wheel_.next_event()));
-  unsigned found = ring_.reap([this](const ::io_uring_cqe& cqe) { complete(cqe); });
+  unsigned found = 0;
+  ring_.reap([&](const ::io_uring_cqe& cqe) { found += complete(cqe); });
   if (!wheel_.empty()) wheel_.advance(clock::now());
-  book_.add(counter::submitted, ring_.take_tally().requests);
+  auto [calls, requests] = ring_.take_tally();
+  book_.add(counter::driver_calls, calls - 1);  // whoever polls has counted one
+  book_.add(counter::submitted, requests);
   return found;
 }
 
-void oneshot_driver::complete(const ::io_uring_cqe& cqe) noexcept {
-  if (cqe.user_data == nobody) return;
+// True: of an operation.
+bool oneshot_driver::complete(const ::io_uring_cqe& cqe) noexcept {
+  if (cqe.user_data == nobody) return false;
   if (cqe.user_data == doorbell) {
     if (!(cqe.flags & IORING_CQE_F_MORE)) ring_.watch_doorbell(doorbell);
-    return;
+    return false;
   }
   auto& r = *reinterpret_cast<request*>(cqe.user_data);
   r.op.result = cqe.res;
   if (cqe.flags & IORING_CQE_F_BUFFER) take_bytes(r, cqe);
   if (r.has_expired && r.op.result == -ECANCELED) r.op.result = -ETIMEDOUT;
   bool failed_to_try = r.op.result == -ENOBUFS || r.op.result == -EINTR;
-  if (failed_to_try && !r.is_cancelling) return submit(r);
+  if (failed_to_try && !r.is_cancelling) {
+    submit(r);
+    return true;
+  }
   if (failed_to_try) r.op.result = r.has_expired ? -ETIMEDOUT : -ECANCELED;
   wheel_.remove(r);
   waker who = std::move(r.who);
   r.done.store(true, std::memory_order_release);  // (O1): r may be gone from here on
   std::move(who).wake();
+  return true;
 }
 
 // Out of the ring's buffer, which goes back at once: a lease may end on another thread.
