@@ -37,14 +37,16 @@ void block_for(duration d) noexcept {
   }
 }
 
-std::string_view http_date() noexcept {
-  thread_local time_t shown = 0;
+std::string_view http_date(time_point now) noexcept {
+  thread_local time_point shown_until{};
   thread_local char text[32];
-  timespec now;
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != shown) {
+  if (now >= shown_until) {
+    timespec today;
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &today);
+    shown_until =
+        coarse_now() + std::chrono::seconds(1) - std::chrono::nanoseconds(today.tv_nsec);
     tm utc;
-    ::gmtime_r(&now.tv_sec, &utc);
+    ::gmtime_r(&today.tv_sec, &utc);
     // Not strftime: day and month names must not follow the locale.
     static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed",
                                            "Thu", "Fri", "Sat"};
@@ -53,7 +55,6 @@ std::string_view http_date() noexcept {
     std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT",
                   days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900,
                   utc.tm_hour, utc.tm_min, utc.tm_sec);
-    shown = now.tv_sec;
   }
   return {text, 29};
 }

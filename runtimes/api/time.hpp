@@ -26,8 +26,9 @@ void burn_for(duration d) noexcept;
 // Blocks the OS thread, as a careless call into a blocking library would.
 void block_for(duration d) noexcept;
 
-// The HTTP date (RFC 9110, 5.6.7) of this second, 29 bytes. The view is the calling
-// thread's and good until the current task next waits.
-[[nodiscard, gnu::noinline]] std::string_view http_date() noexcept;
+// The HTTP date (RFC 9110, 5.6.7) of the second that `now` lies in, 29 bytes. `now` is a
+// coarse_now() of just before. The view is the calling thread's and good until the
+// current task next waits.
+[[nodiscard, gnu::noinline]] std::string_view http_date(time_point now) noexcept;
 
 }  // namespace duel

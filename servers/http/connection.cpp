@@ -50,6 +50,7 @@ class connection {
     if (!received || received->empty()) return false;
     block_ = std::move(*received);
     input_ = block_.bytes();
+    out_.look_at_clock();
     return true;
   }
 
@@ -66,7 +67,7 @@ class connection {
 // Nothing is owed to the client here: end of stream, errors, timeout and cancellation all
 // just close.
 bool connection::await_request() {
-  auto received = peer_.receive(deadline_after(how_.idle_timeout));
+  auto received = peer_.receive(out_.now() + how_.idle_timeout);
   if (!received && received.error() == std::errc::operation_canceled) {
     shield_scope one_more_request;
     (void)sleep_for(grace);
@@ -143,7 +144,10 @@ bool connection::respond() {
 void connection::answer(const request& to, responder& reply) {
   const route* found = find_route(how_.routes, to.path);
   if (!found || !is_allowed(*found, to.method)) return refuse_route(found, reply);
-  if (found->may_wait && !out_.flush()) return;
+  if (found->may_wait) {
+    if (!out_.flush()) return;
+    reply.expect_wait();
+  }
   try {
     found->answer(to, reply);
   } catch (...) {
@@ -152,6 +156,7 @@ void connection::answer(const request& to, responder& reply) {
 }
 
 void connection::refuse(const refusal& why) {
+  out_.look_at_clock();  // perhaps it waited for what did not come
   responder reply(out_, false, persistence::close);
   reply.begin({.status = why.status,
                .content_type = text_plain,

@@ -18,7 +18,8 @@ struct options {
   bool keep_alive = true;  // false: every answer closes its connection
   // For the head, from its first byte. For the body, from the last bytes that came.
   std::chrono::milliseconds header_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{60'000};   // for the next request's first byte
+  // For the next request's first byte, from when the answer before was handed over.
+  std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds write_timeout{30'000};  // for each block of at most 64 KiB
 };
 

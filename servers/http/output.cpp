@@ -14,7 +14,10 @@ constexpr std::size_t direct_block = 64 * 1024;
 
 char* output::reserve(std::size_t size) {
   if (!ok_) return nullptr;
-  if (used_ > 0 && room() < size && !flush()) return nullptr;
+  if (used_ > 0 && room() < size) {
+    look_at_clock();  // as in send()
+    if (!flush()) return nullptr;
+  }
   if (block_.empty()) block_ = to_.lease_buffer();
   return data() + used_;
 }
@@ -39,7 +42,7 @@ bool output::write(std::string_view bytes) {
 bool output::flush() {
   if (used_ > 0 && ok_) {
     block_.trim(used_);
-    ok_ = to_.send(std::move(block_), deadline_after(patience_)).has_value();
+    ok_ = to_.send(std::move(block_), now_ + patience_).has_value();
   }
   used_ = 0;
   block_.reset();
@@ -47,7 +50,8 @@ bool output::flush() {
 }
 
 bool output::send(std::span<const std::byte> bytes) {
-  if (!to_.send(bytes, deadline_after(patience_))) ok_ = false;
+  look_at_clock();  // the block before may have waited
+  if (!to_.send(bytes, now_ + patience_)) ok_ = false;
   return ok_;
 }
 

@@ -16,6 +16,11 @@ class output {
   // Each block of at most 64 KiB has to leave within `patience`.
   output(net::stream& to, duration patience) noexcept : to_(to), patience_(patience) {}
 
+  // The time that dates and deadlines go by. A look costs as much as parsing a header, so
+  // it is taken when bytes have come, and again after whatever may have taken long.
+  void look_at_clock() noexcept { now_ = coarse_now(); }
+  [[nodiscard]] time_point now() const noexcept { return now_; }
+
   // Room for `size` bytes (at most 4 KiB) to write at the returned place, then commit().
   // Null after an error. May wait for the peer; nothing else here and commit() never
   // does.
@@ -43,6 +48,7 @@ class output {
   const duration patience_;
   buffer_lease block_;
   std::size_t used_ = 0;
+  time_point now_ = coarse_now();
   bool ok_ = true;
 };
 

@@ -47,7 +47,7 @@ std::string_view reason(int status) noexcept {
   return "Unknown";
 }
 
-char* write_head(char* at, const response_head& head) noexcept {
+char* write_head(char* at, const response_head& head, time_point now) noexcept {
   if (head.status == 200) {
     at = put(at, "HTTP/1.1 200 OK\r\nDate: ");
   } else {
@@ -57,7 +57,7 @@ char* write_head(char* at, const response_head& head) noexcept {
     at = put(at, reason(head.status));
     at = put(at, "\r\nDate: ");
   }
-  at = put(at, http_date());
+  at = put(at, http_date(now));
   at = put(at, "\r\nContent-Type: ");
   at = put(at, head.content_type);
   at = put(at, "\r\nContent-Length: ");
@@ -72,12 +72,13 @@ void responder::begin(const response_head& head) {
   if (begun_) return;  // a second answer would be read as the next request's
   begun_ = true;
   left_ = is_head_ ? 0 : head.content_length;
+  if (may_be_late_) out_.look_at_clock();
   char* at = out_.reserve(max_head);
   if (!at) return;
   if (yields_to_drain_ && is_draining()) after_ = persistence::close;
   response_head full = head;
   full.after = after_;
-  out_.commit(write_head(at, full));
+  out_.commit(write_head(at, full, out_.now()));
 }
 
 bool responder::write(std::string_view part) {

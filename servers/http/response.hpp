@@ -30,7 +30,8 @@ inline constexpr std::size_t max_head = 512;
 
 [[nodiscard]] std::string_view reason(int status) noexcept;  // "Not Found"
 // Writes status line, headers and the empty line; returns the end. Does not wait.
-[[nodiscard]] char* write_head(char* at, const response_head& head) noexcept;
+[[nodiscard]] char* write_head(char* at, const response_head& head,
+                               time_point now) noexcept;
 
 // One answer to one request. A handler calls send(), or begin() and then write() until
 // the announced length is reached or write() says false. For HEAD only the head is sent.
@@ -41,6 +42,9 @@ class responder {
   responder(output& out, bool is_head, persistence after,
             bool yields_to_drain = false) noexcept
       : out_(out), is_head_(is_head), yields_to_drain_(yields_to_drain), after_(after) {}
+
+  // The handler may have taken its time when it begins to answer.
+  void expect_wait() noexcept { may_be_late_ = true; }
 
   void send(int status, std::string_view content_type, std::string_view body);
   void begin(const response_head& head);
@@ -60,6 +64,7 @@ class responder {
   const bool yields_to_drain_;
   persistence after_;
   bool begun_ = false;
+  bool may_be_late_ = false;
   std::uint64_t left_ = 0;  // bytes of body announced and not yet written
 };
 

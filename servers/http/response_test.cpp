@@ -13,7 +13,7 @@ namespace {
 
 std::string written(const response_head& head) {
   char text[max_head];
-  return {text, write_head(text, head)};
+  return {text, write_head(text, head, coarse_now())};
 }
 
 TEST(response, has_a_complete_head) {
