@@ -11,7 +11,6 @@
 // later would hit whatever lies at the same address.
 #include "runtimes/drivers/uring/oneshot_driver.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include "runtimes/core/block_pool.hpp"
 #include "runtimes/core/suspend.hpp"
 #include "runtimes/core/timer_wheel.hpp"
+#include "runtimes/drivers/uring/adopt.hpp"
 #include "runtimes/drivers/uring/buffer_pool.hpp"
 #include "runtimes/drivers/uring/ring.hpp"
 
@@ -100,15 +100,7 @@ class oneshot_driver final : public polled_driver {
 };
 
 result<std::unique_ptr<socket>> oneshot_driver::adopt(int fd) {
-  // io_uring answers EAGAIN for a non-blocking descriptor instead of waiting.
-  int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 ||
-      ((flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)) {
-    int error = errno;
-    ::close(fd);
-    return failure(error);
-  }
-  return std::make_unique<socket>(fd);
+  return adopt_blocking<socket>(fd);
 }
 
 // --- operations: on the task's stack -------------------------------------------------

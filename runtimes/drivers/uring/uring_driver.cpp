@@ -2,8 +2,8 @@
 //
 // Receiving and accepting are multishot: armed at the first operation and left armed, so
 // that later ones usually find what they want in the socket's record and cost no request.
-// Sends are one request each, handed over with the others of the turn.
-#include <fcntl.h>
+// Sends are one request each, handed over with the others of the turn, unless a switch
+// says otherwise (send_mode).
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "runtimes/core/suspend.hpp"
+#include "runtimes/drivers/uring/adopt.hpp"
 #include "runtimes/drivers/uring/uring_driver_class.hpp"
 
 namespace duel::uring {
@@ -43,18 +44,7 @@ void uring_driver::spend_budget(task& self) {
 // ------------------------------------------------------
 
 result<std::unique_ptr<socket>> uring_driver::adopt(int fd) {
-  // io_uring answers EAGAIN for a non-blocking descriptor instead of waiting.
-  int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 ||
-      ((flags & O_NONBLOCK) && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)) {
-    int error = errno;
-    ::close(fd);
-    return failure(error);
-  }
-  std::unique_ptr<socket> s(new (std::nothrow) uring_socket(fd, deadlines_));
-  if (s) return s;
-  ::close(fd);
-  return failure(ENOMEM);
+  return adopt_blocking<uring_socket>(fd, deadlines_);
 }
 
 void uring_driver::perform(operation& op) {
