@@ -1,7 +1,5 @@
 #include "runtimes/core/blocking_scheduler.hpp"
 
-#include <sched.h>
-
 #include "runtimes/core/futex.hpp"
 #include "runtimes/core/interrupt.hpp"
 #include "runtimes/core/join_handle.hpp"
@@ -65,7 +63,7 @@ void blocking_scheduler::release(task& t) noexcept {
 }
 
 void blocking_scheduler::yield(task&) {
-  ::sched_yield();
+  sync::yield_thread();
 }
 
 std::size_t blocking_scheduler::live_tasks() const noexcept {

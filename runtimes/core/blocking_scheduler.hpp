@@ -8,10 +8,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "runtimes/core/driver.hpp"
 #include "runtimes/core/scheduler.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -48,7 +48,7 @@ class blocking_scheduler : public scheduler {
 
   const std::unique_ptr<driver> io_;
   counters counters_;
-  mutable std::mutex mutex_;  // guards what follows
+  mutable sync::mutex mutex_;  // guards what follows
   intrusive_list<task> live_;
   std::size_t live_count_ = 0;
 };

@@ -6,9 +6,11 @@
 
 #include <chrono>
 
+#include "runtimes/core/sync.hpp"
+
 namespace duel {
 
-using clock = std::chrono::steady_clock;
+using clock = sync::steady_clock;
 using time_point = clock::time_point;
 using duration = clock::duration;
 

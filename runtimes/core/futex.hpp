@@ -9,14 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 
 #include "runtimes/core/clock.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
-inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+inline void futex_wait(sync::atomic<std::uint32_t>& word, std::uint32_t expected,
                        time_point deadline = never) noexcept {
   timespec until = to_timespec(deadline.time_since_epoch());
   // The BITSET form takes an absolute CLOCK_MONOTONIC time.
@@ -24,7 +24,7 @@ inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
             deadline == never ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
-inline void futex_wake_one(std::atomic<std::uint32_t>& word) noexcept {
+inline void futex_wake_one(sync::atomic<std::uint32_t>& word) noexcept {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 

@@ -18,10 +18,10 @@
 // listening socket's later calls find it finished. Next: blocking_scheduler.cpp.
 #pragma once
 
-#include <sched.h>
 #include <sys/socket.h>
 
 #include "runtimes/core/suspend.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -53,12 +53,12 @@ class interruptible_scope {
     while (!word_.compare_exchange_weak(seen, to,
                                         std::memory_order_acq_rel,     // (I1) with (I2)
                                         std::memory_order_relaxed)) {  // relaxed: retried
-      if (seen == blocked::held) ::sched_yield();
+      if (seen == blocked::held) sync::yield_thread();
       seen = from;
     }
   }
 
-  std::atomic<int>& word_;
+  sync::atomic<int>& word_;
   const int code_;
 };
 
@@ -71,7 +71,7 @@ inline void interrupt(task& t, bool cut) noexcept {
                                       std::memory_order_acq_rel,     // (I2) with (I1)
                                       std::memory_order_relaxed)) {  // relaxed: retried
     if (seen != blocked::held) continue;
-    ::sched_yield();
+    sync::yield_thread();
     seen = t.blocked_fd.load(std::memory_order_relaxed);  // relaxed: checked by the CAS
   }
   if (seen != blocked::nowhere && (cut || !(seen & blocked::shielded))) {

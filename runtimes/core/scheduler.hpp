@@ -8,11 +8,11 @@
 
 #include <functional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "runtimes/core/clock.hpp"
 #include "runtimes/core/counters.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/task.hpp"
 
 namespace duel {
@@ -107,16 +107,16 @@ class scheduler {
     ~stop_scope() { --stops_; }
 
    private:
-    std::atomic<int>& stops_;
+    sync::atomic<int>& stops_;
   };
   void await_stops() const noexcept {
-    while (stops_.load() > 0) std::this_thread::yield();
+    while (stops_.load() > 0) sync::yield_thread();
   }
 
  private:
-  const bool exclusive_ = false;  // tasks belong to one thread: plain state words
-  std::atomic<int> stops_{0};     // calls of stop() under way
-  std::atomic<int> stopping_{0};  // 0 running, 1 drain, 2 cut
+  const bool exclusive_ = false;   // tasks belong to one thread: plain state words
+  sync::atomic<int> stops_{0};     // calls of stop() under way
+  sync::atomic<int> stopping_{0};  // 0 running, 1 drain, 2 cut
 };
 
 }  // namespace duel

@@ -17,7 +17,7 @@ namespace {
 
 // Linux 6.13; Debian 12's headers do not name it.
 constexpr int madv_guard_install = 102;
-constexpr std::size_t stacks_per_slab = 64;
+constexpr std::size_t stacks_per_slab = sync::size_of(64, 2);
 // Stacks that began at the same offset of their pages would all use the same few sets of
 // the first-level cache; each begins up to 15 lines lower than its neighbour.
 constexpr std::size_t colours = 16, colour_step = 64;  // bytes

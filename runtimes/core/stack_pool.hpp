@@ -12,12 +12,12 @@
 #pragma once
 
 #include <cstddef>
-#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -52,7 +52,7 @@ class stack_pool {
   // Bytes from one stack to the next, guard page included: no power of two, or all stacks
   // would meet in the same sets of the second-level cache.
   const std::size_t stride_;
-  mutable std::mutex mutex_;  // guards what follows
+  mutable sync::mutex mutex_;  // guards what follows
   std::vector<stack> free_;
   std::vector<std::span<std::byte>> slabs_;
 };
@@ -77,7 +77,7 @@ class stack_cache {
   [[nodiscard]] std::size_t size() const noexcept { return local_.size(); }
 
  private:
-  static constexpr std::size_t batch = 16;
+  static constexpr std::size_t batch = sync::size_of(16, 1);
   stack_pool& pool_;
   std::vector<stack> local_;
 };

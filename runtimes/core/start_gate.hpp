@@ -1,10 +1,10 @@
 // start_gate.hpp - the threads of one run start together or not at all, and end together.
 #pragma once
 
-#include <atomic>
-#include <barrier>
 #include <mutex>
 #include <system_error>
+
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -34,9 +34,9 @@ class start_gate {
   }
 
  private:
-  std::barrier<> gate_;
-  std::atomic<bool> failed_{false};
-  std::mutex mutex_;  // guards error_
+  sync::barrier<> gate_;
+  sync::atomic<bool> failed_{false};
+  sync::mutex mutex_;  // guards error_
   std::error_code error_;
 };
 

@@ -4,13 +4,13 @@
 // (join_handle.hpp), which derives from it to hold the callable and the result.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <exception>
 
 #include "runtimes/core/fiber.hpp"
 #include "runtimes/core/intrusive_list.hpp"
 #include "runtimes/core/prefetch.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/task_state.hpp"
 #include "runtimes/core/waker.hpp"
 
@@ -52,8 +52,8 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   task_state state;
   scheduler& owner;
 
-  task* queue_next = nullptr;  // whoever holds the queue entry
-  unsigned home = 0;           // shard that owns it, or worker whose live list has it
+  sync::plain<task*> queue_next = nullptr;  // whoever holds the queue entry
+  unsigned home = 0;       // shard that owns it, or worker whose live list has it
   bool is_listed = false;  // in the live list of a fiber scheduler; its own thread only
 
   // Of the running task only; no other thread looks.
@@ -62,10 +62,10 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   std::uint16_t budget = 0;  // operations left before it must yield
 
   // Fiber models: what the task asks of its scheduler as it switches out (step.hpp).
-  bool yields = false;  // from the switch out until the next step
+  sync::plain<bool> yields = false;  // from the switch out until the next step
   // Sharded: wakes and cancels under way to its home; the task is not freed before they
   // arrive.
-  std::atomic<std::uint32_t> messages{0};
+  sync::atomic<std::uint32_t> messages{0};
   publication publish;
   fiber context;
   [[nodiscard]] bool is_fiber() const noexcept { return context.is_prepared(); }
@@ -73,8 +73,8 @@ class task : public list_hook {  // list_hook: the live list, guarded by that li
   waker join_cell;  // guarded by JOIN_WAKER, see join_handle.hpp
 
   // Blocking models: what an OS thread parks on, and the descriptor it is blocked in.
-  std::atomic<std::uint32_t> park_word{0};
-  std::atomic<int> blocked_fd{-1};
+  sync::atomic<std::uint32_t> park_word{0};
+  sync::atomic<int> blocked_fd{-1};
 };
 
 // Cache lines from the top of a suspended fiber's stack on that most steps touch; in

@@ -28,10 +28,10 @@
 // beside this file says where fibers made it shorter. Next: task.hpp.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -46,8 +46,7 @@ struct detachment {
   bool drop_result, drop_waker;
 };  // what a leaving join_handle must destroy
 
-template <class Atomic = std::atomic<std::uint64_t>>
-class basic_task_state {
+class task_state {
  public:
   static constexpr std::uint64_t running = 1, complete = 2, notified = 4,
                                  join_interest = 8, join_waker = 16, cancelled = 32,
@@ -55,7 +54,7 @@ class basic_task_state {
   // A new task: in a queue, owned by itself and by its join_handle.
   static constexpr std::uint64_t start = 2 * one_reference | join_interest | notified;
 
-  explicit basic_task_state(bool exclusive, std::uint64_t word = start) noexcept
+  explicit task_state(bool exclusive, std::uint64_t word = start) noexcept
       : word_(word), exclusive_(exclusive) {}
 
   // (S1) acquire: pairs with the release half of wake(): whatever the waker wrote before
@@ -167,10 +166,8 @@ class basic_task_state {
     return seen;
   }
 
-  Atomic word_;
+  sync::atomic<std::uint64_t> word_;
   const bool exclusive_;
 };
-
-using task_state = basic_task_state<>;
 
 }  // namespace duel

@@ -5,10 +5,9 @@
 // lock).
 #pragma once
 
-#include <atomic>
-
 #include "runtimes/core/clock.hpp"
 #include "runtimes/core/intrusive_list.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -89,9 +88,9 @@ class deadline_timer {
   }
 
   // First what every wait touches: one line of a socket's record.
-  std::atomic<time_point> deadline_{never};  // written by set(), read by expiry
-  std::atomic<time_point> filed_{never};     // when expiry will next look
-  bool used_ = false;                        // the setting task only
+  sync::atomic<time_point> deadline_{never};  // written by set(), read by expiry
+  sync::atomic<time_point> filed_{never};     // when expiry will next look
+  bool used_ = false;                         // the setting task only
   alarm alarm_;
   timer_service& service_;
   const expire_fn expire_;

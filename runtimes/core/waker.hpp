@@ -9,6 +9,8 @@
 
 #include <utility>
 
+#include "runtimes/core/sync.hpp"
+
 namespace duel {
 
 class task;
@@ -42,7 +44,7 @@ class waker {
 
  private:
   explicit waker(task* t) noexcept : task_(t) {}
-  task* task_ = nullptr;
+  sync::plain<task*> task_ = nullptr;
 };
 
 }  // namespace duel

@@ -12,10 +12,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel::sharded {
 
@@ -28,7 +28,7 @@ struct message {
   std::uint64_t sent = 0;  // ticks, of those whose way is timed
 };
 
-template <template <class> class Atomic = std::atomic, std::uint32_t Capacity = 256>
+template <std::uint32_t Capacity = sync::size_of(256u, 4u)>
 class basic_mailbox {
   static_assert((Capacity & (Capacity - 1)) == 0);
 
@@ -65,10 +65,10 @@ class basic_mailbox {
   }
 
  private:
-  alignas(no_sharing) Atomic<std::uint32_t> tail_{0};  // written by the sender
-  std::uint32_t head_seen_ = 0;                        // the sender only
-  alignas(no_sharing) Atomic<std::uint32_t> head_{0};  // written by the receiver
-  alignas(no_sharing) std::array<message, Capacity> slots_;
+  alignas(no_sharing) sync::atomic<std::uint32_t> tail_{0};  // written by the sender
+  std::uint32_t head_seen_ = 0;                              // the sender only
+  alignas(no_sharing) sync::atomic<std::uint32_t> head_{0};  // written by the receiver
+  alignas(no_sharing) std::array<sync::plain<message>, Capacity> slots_;
 };
 
 using mailbox = basic_mailbox<>;

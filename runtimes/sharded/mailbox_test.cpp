@@ -17,7 +17,7 @@ std::uintptr_t number(message m) {
 }
 
 TEST(mailbox, keeps_order_and_refuses_when_full) {
-  basic_mailbox<std::atomic, 4> box;
+  basic_mailbox<4> box;
   std::uintptr_t next = 0, expected = 0;
   for (int round = 0; round < 5; ++round) {
     for (int i = 0; i < 4; ++i) EXPECT_TRUE(box.push(number(next++)));
@@ -31,7 +31,7 @@ TEST(mailbox, keeps_order_and_refuses_when_full) {
 }
 
 TEST(mailbox, is_not_all_handled_while_the_last_message_is_in_hand) {
-  basic_mailbox<std::atomic, 4> box;
+  basic_mailbox<4> box;
   ASSERT_TRUE(box.push(number(1)));
   box.drain([&](message) { EXPECT_FALSE(box.all_handled()); });
   EXPECT_TRUE(box.all_handled());
@@ -39,7 +39,7 @@ TEST(mailbox, is_not_all_handled_while_the_last_message_is_in_hand) {
 
 TEST(mailbox, passes_everything_between_two_threads) {
   constexpr std::uintptr_t many = 200'000;
-  auto box = std::make_unique<basic_mailbox<std::atomic, 16>>();
+  auto box = std::make_unique<basic_mailbox<16>>();
   auto memory =
       std::make_unique<std::uintptr_t[]>(many);  // plain: the ring must order it
   std::thread sender([&] {

@@ -10,15 +10,14 @@
 // sees `notified`. (compio's latch: AWAKE, IDLE, NOTIFIED.)
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel::sharded {
 
-template <class Atomic = std::atomic<std::uint32_t>>
-class basic_parking {
+class parking {
  public:
   // Any thread. True: the caller must ring the owner's doorbell.
   // (M2) release: the mail in place before is visible to the owner that takes the notice.
@@ -55,9 +54,7 @@ class basic_parking {
 
  private:
   static constexpr std::uint32_t idle = 1, notified = 2;
-  alignas(no_sharing) Atomic word_{0};
+  alignas(no_sharing) sync::atomic<std::uint32_t> word_{0};
 };
-
-using parking = basic_parking<>;
 
 }  // namespace duel::sharded

@@ -5,11 +5,11 @@
 // was placed until its home has counted it `closed`, so those on their way count as well.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
 #include "runtimes/core/counters.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel::sharded {
 
@@ -51,8 +51,8 @@ class placement {
 
   const accept_policy how_;
   const std::vector<const counters*> shards_;
-  std::vector<std::atomic<std::uint64_t>> placed_;
-  std::atomic<unsigned> turn_{0};
+  std::vector<sync::atomic<std::uint64_t>> placed_;
+  sync::atomic<unsigned> turn_{0};
 };
 
 }  // namespace duel::sharded

@@ -5,11 +5,9 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "runtimes/core/join_handle.hpp"
 #include "runtimes/core/pinned_thread.hpp"
@@ -58,7 +56,7 @@ class scheduler final : public duel::scheduler {
 
   // A call from a thread outside may end the run before it has itself returned.
   ~scheduler() override {
-    while (calls_from_outside_.load() > 0) ::sched_yield();
+    while (calls_from_outside_.load() > 0) sync::yield_thread();
   }
 
   void run(std::move_only_function<void()> main) override;
@@ -136,9 +134,10 @@ class scheduler final : public duel::scheduler {
   const options options_;
   cluster cluster_;
   placement placement_;
-  std::atomic<int> calls_from_outside_{0};  // of stop() and send(), under way
-  std::atomic<bool> closed_{false};  // no shard runs any more: mail is handled by sweep()
-  std::mutex sweep_mutex_;           // then guards every shard and task
+  sync::atomic<int> calls_from_outside_{0};  // of stop() and send(), under way
+  sync::atomic<bool> closed_{
+      false};                // no shard runs any more: mail is handled by sweep()
+  sync::mutex sweep_mutex_;  // then guards every shard and task
 };
 
 // Waking a sleeper whose timer lies on its stack.
@@ -192,7 +191,7 @@ void scheduler::run(std::move_only_function<void()> main) {
   auto place = [&](unsigned i) -> std::optional<int> {
     return options_.pin ? place_of(i, cpus) : std::nullopt;
   };
-  std::vector<std::jthread> others;
+  std::vector<sync::jthread> others;
   for (unsigned i = 1; i < homes(); ++i) {
     try {
       others.emplace_back([&, i] {

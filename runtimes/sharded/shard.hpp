@@ -6,15 +6,14 @@
 // reads; other threads through the inbox. Next: shard.cpp.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "runtimes/core/counters.hpp"
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/step.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/ticks.hpp"
 #include "runtimes/core/time_ledger.hpp"
 #include "runtimes/core/timer_wheel.hpp"
@@ -35,8 +34,8 @@ struct cluster {
   std::vector<std::unique_ptr<shard>> shards;
 
   // Shards that have a task, or have sent something that is not yet handled. Seq_cst.
-  alignas(no_sharing) std::atomic<unsigned> busy{0};
-  alignas(no_sharing) std::atomic<bool> over{false};  // `busy` has come to zero
+  alignas(no_sharing) sync::atomic<unsigned> busy{0};
+  alignas(no_sharing) sync::atomic<bool> over{false};  // `busy` has come to zero
 };
 
 class shard final : public timer_service {
@@ -115,22 +114,22 @@ class shard final : public timer_service {
 
   run_queue ready_;
   intrusive_list<task> live_;  // every task of this shard that is not complete
-  std::atomic<std::size_t> live_count_{0};  // written by the owner
-  bool holds_work_ = false;                 // counted in cluster::busy
-  std::size_t waiting_ = 0;                 // messages in outbox_
+  sync::atomic<std::size_t> live_count_{0};  // written by the owner
+  bool holds_work_ = false;                  // counted in cluster::busy
+  std::size_t waiting_ = 0;                  // messages in outbox_
   counters counters_;
   time_ledger ledger_{counters_};
   tick_scale scale_;
   timer_wheel wheel_{clock::now()};
   std::unique_ptr<stack_cache> stacks_;
-  std::atomic<std::size_t> spare_stacks_{0};  // written by the owner
+  sync::atomic<std::size_t> spare_stacks_{0};  // written by the owner
   std::unique_ptr<polled_driver> driver_;  // made and destroyed by the owner; see close()
 
   std::vector<std::deque<message>> outbox_;  // [to]: found the mailbox full, in order
   std::unique_ptr<mailbox[]> from_;          // [from]: filled by that shard
 
   parking parking_;
-  std::mutex inbox_mutex_;      // guards inbox_, and driver_ against close()
+  sync::mutex inbox_mutex_;     // guards inbox_, and driver_ against close()
   std::vector<message> inbox_;  // from threads that are no shard
 };
 

@@ -7,15 +7,14 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 
+#include "runtimes/core/sync.hpp"
 #include "runtimes/stealing/task_chain.hpp"
 
 namespace duel::stealing {
 
-template <template <class> class Atomic = std::atomic, class Mutex = std::mutex>
-class basic_inject_queue {
+class inject_queue {
  public:
   void push(task_chain chain) noexcept {
     std::lock_guard lock(mutex_);
@@ -43,11 +42,9 @@ class basic_inject_queue {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
  private:
-  Mutex mutex_;
-  task_chain chain_;             // guarded by mutex_
-  Atomic<std::size_t> size_{0};  // written under mutex_
+  sync::mutex mutex_;
+  task_chain chain_;                   // guarded by mutex_
+  sync::atomic<std::size_t> size_{0};  // written under mutex_
 };
-
-using inject_queue = basic_inject_queue<>;
 
 }  // namespace duel::stealing

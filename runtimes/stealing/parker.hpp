@@ -5,9 +5,8 @@
 // is never hot.
 #pragma once
 
-#include <atomic>
-
 #include "runtimes/core/futex.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel::stealing {
 
@@ -40,7 +39,7 @@ class parker {
     std::uint32_t expected = empty;
     return word_.compare_exchange_strong(expected, as);
   }
-  std::atomic<std::uint32_t> word_{empty};
+  sync::atomic<std::uint32_t> word_{empty};
 };
 
 }  // namespace duel::stealing

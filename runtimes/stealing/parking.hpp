@@ -23,21 +23,19 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <vector>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel::stealing {
 
-template <template <class> class Atomic = std::atomic, class Mutex = std::mutex>
-class basic_parking {
+class parking {
  public:
-  explicit basic_parking(unsigned workers)
-      : workers_(workers), idle_(workers * one_unparked) {
+  explicit parking(unsigned workers) : workers_(workers), idle_(workers * one_unparked) {
     sleepers_.reserve(workers);
   }
 
@@ -129,11 +127,9 @@ class basic_parking {
   }
 
   const unsigned workers_;
-  alignas(no_sharing) Atomic<std::uint64_t> idle_;
-  mutable Mutex mutex_;             // orders changes of sleepers_ with those of idle_
+  alignas(no_sharing) sync::atomic<std::uint64_t> idle_;
+  mutable sync::mutex mutex_;       // orders changes of sleepers_ with those of idle_
   std::vector<unsigned> sleepers_;  // guarded by mutex_
 };
-
-using parking = basic_parking<>;
 
 }  // namespace duel::stealing

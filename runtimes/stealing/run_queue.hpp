@@ -22,17 +22,17 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <utility>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/task.hpp"
 #include "runtimes/stealing/task_chain.hpp"
 
 namespace duel::stealing {
 
-template <template <class> class Atomic = std::atomic, std::uint32_t Capacity = 256>
+template <std::uint32_t Capacity = sync::size_of(256u, 4u)>
 class basic_run_queue {
   static_assert((Capacity & (Capacity - 1)) == 0 && Capacity >= 2);
 
@@ -185,9 +185,9 @@ class basic_run_queue {
     }
   }
 
-  alignas(no_sharing) Atomic<std::uint64_t> head_{0};  // owner and thieves
-  alignas(no_sharing) Atomic<std::uint32_t> tail_{0};  // written by the owner
-  std::array<task*, Capacity> slots_{};                // see the invariants
+  alignas(no_sharing) sync::atomic<std::uint64_t> head_{0};  // owner and thieves
+  alignas(no_sharing) sync::atomic<std::uint32_t> tail_{0};  // written by the owner
+  std::array<sync::plain<task*>, Capacity> slots_{};         // see the invariants
 
   // Hints: where the task in each slot continues (who may touch it: as the slot), and up
   // to which slot the owner has touched these pages, so many at a time that their walks

@@ -23,7 +23,7 @@ struct token final : task {
   std::atomic<int> seen{0};
 };
 
-using small_queue = basic_run_queue<std::atomic, 4>;
+using small_queue = basic_run_queue<4>;
 
 TEST(run_queue, is_first_in_first_out) {
   small_queue q;
@@ -69,7 +69,7 @@ TEST(run_queue, a_full_thief_takes_nothing) {
 TEST(run_queue, owner_and_two_thieves_lose_and_double_nothing) {
   constexpr int count = 60'000;
   auto tokens = std::make_unique<token[]>(count);
-  basic_run_queue<std::atomic, 16> owner, loot[2];
+  basic_run_queue<16> owner, loot[2];
   inject_queue inject;
   std::atomic<int> taken{0};
   std::atomic<bool> done{false};

@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <thread>
-
 #include "runtimes/core/join_handle.hpp"
 
 namespace duel::stealing {
 
-namespace {
+constinit thread_local worker* detail::thread_worker = nullptr;
 
-thread_local worker* thread_worker = nullptr;
+namespace {
 
 // noinline: see current_task().
 [[gnu::noinline]] worker* this_worker() noexcept {
   asm volatile("");
-  return thread_worker;
+  return detail::thread_worker;
 }
 
 }  // namespace
@@ -52,7 +50,7 @@ void scheduler::run(std::move_only_function<void()> main) {
   injected_.push(task_chain::of(first));
 
   start_gate together(workers());
-  std::vector<std::jthread> threads;
+  std::vector<sync::jthread> threads;
   for (unsigned i = 1; i < workers(); ++i) {
     try {
       threads.emplace_back([&, i] { run_worker(i, together); });
@@ -60,10 +58,10 @@ void scheduler::run(std::move_only_function<void()> main) {
       together.fail_and_leave(no_thread.code());
     }
   }
-  std::jthread polling;
+  sync::jthread polling;
   if (options_.polls == reactor::thread) {
     try {
-      polling = std::jthread([this] { react(); });
+      polling = sync::jthread([this] { react(); });
     } catch (const std::system_error& no_thread) {
       together.fail(no_thread.code());
     }
@@ -83,7 +81,7 @@ void scheduler::run(std::move_only_function<void()> main) {
 void scheduler::run_worker(unsigned i, start_gate& together) {
   worker& here = *workers_[i];
   pinned_thread place(options_.pin ? place_of(i, cpus_) : std::nullopt);
-  thread_worker = &here;
+  detail::thread_worker = &here;
   if (options_.polls == reactor::per_worker) {
     if (auto made = options_.make_driver(timers_, here.count())) {
       own_[i] = std::move(*made);
@@ -94,7 +92,7 @@ void scheduler::run_worker(unsigned i, start_gate& together) {
   }
   if (together.arrive()) here.run();
   (void)together.arrive();  // nobody interrupts a driver any more
-  thread_worker = nullptr;
+  detail::thread_worker = nullptr;
 }
 
 // The thread of reactor::thread.

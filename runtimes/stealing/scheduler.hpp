@@ -9,7 +9,6 @@
 #include <expected>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/scheduler.hpp"
 #include "runtimes/core/start_gate.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/stealing/inject_queue.hpp"
 #include "runtimes/stealing/parking.hpp"
 #include "runtimes/stealing/timers.hpp"
@@ -46,6 +46,10 @@ struct options {
   duration spin{};  // looking for work before going to sleep
   driver_factory make_driver;
 };
+
+namespace detail {
+extern constinit thread_local worker* thread_worker;  // whose thread this is, or null
+}
 
 class scheduler final : public duel::scheduler {
  public:
@@ -79,7 +83,7 @@ class scheduler final : public duel::scheduler {
   [[nodiscard]] parking& idle() noexcept { return idle_; }
   [[nodiscard]] timers& clock_work() noexcept { return timers_; }
   // Whoever holds it polls the shared driver, or keeps the clock where each has his own.
-  [[nodiscard]] std::mutex& turn() noexcept { return turn_; }
+  [[nodiscard]] sync::mutex& turn() noexcept { return turn_; }
   [[nodiscard]] bool is_finished() const noexcept { return finished_.load(); }
 
   void wake_one() noexcept;          // (P2), and the unpark
@@ -111,16 +115,16 @@ class scheduler final : public duel::scheduler {
   std::unique_ptr<polled_driver> driver_;  // the shared one, if there is one
   // [worker]; made on its thread. Until the end, for a late wake may interrupt one.
   std::vector<std::unique_ptr<polled_driver>> own_;
-  std::mutex turn_;
-  std::atomic<bool> is_watched_{false};  // one sleeper has been asked, see watch()
+  sync::mutex turn_;
+  sync::atomic<bool> is_watched_{false};  // one sleeper has been asked, see watch()
   std::vector<std::unique_ptr<worker>> workers_;
   counters outside_{counters::writers::many};  // of the reactor's thread and others
-  std::atomic<bool> finished_{false};
+  sync::atomic<bool> finished_{false};
 
   // Suspended tasks, so that stop() finds them; one list per worker, joined at the first
   // wait.
   struct alignas(no_sharing) live_list {
-    std::mutex mutex;
+    sync::mutex mutex;
     intrusive_list<task> tasks;
   };
   std::vector<live_list> live_;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/task.hpp"
 
 namespace duel::stealing {
@@ -43,8 +44,8 @@ class task_chain {
   }
 
  private:
-  task* first_ = nullptr;
-  task* last_ = nullptr;
+  sync::plain<task*> first_ = nullptr;
+  sync::plain<task*> last_ = nullptr;
   std::size_t size_ = 0;
 };
 

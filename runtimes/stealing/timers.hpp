@@ -7,10 +7,10 @@
 // poller announces how long it will sleep before it sleeps. Both under the lock.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <mutex>
 
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/timer_wheel.hpp"
 
 namespace duel::stealing {
@@ -66,11 +66,11 @@ class timers final : public timer_service {
 
  private:
   std::move_only_function<void(unsigned)> interrupt_;
-  std::mutex mutex_;  // guards what follows; next_ for writing
+  sync::mutex mutex_;  // guards what follows; next_ for writing
   timer_wheel wheel_{clock::now()};
   time_point sleeps_until_ = time_point::min();  // min: nobody sleeps
   unsigned sleeper_ = 0;                         // else who
-  std::atomic<time_point> next_{never};          // the wheel's next event
+  sync::atomic<time_point> next_{never};         // the wheel's next event
 };
 
 }  // namespace duel::stealing

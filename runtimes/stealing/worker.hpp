@@ -6,6 +6,7 @@
 
 #include "runtimes/core/polled_driver.hpp"
 #include "runtimes/core/step.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/time_ledger.hpp"
 #include "runtimes/stealing/parker.hpp"
 #include "runtimes/stealing/run_queue.hpp"
@@ -16,7 +17,7 @@ class scheduler;
 
 // Every so many tasks the inject queue goes first and the driver is polled; Tokio's and
 // Go's number, prime so that it does not beat with anything.
-inline constexpr unsigned fairness_interval = 61;
+inline constexpr unsigned fairness_interval = sync::size_of(61u, 5u);
 
 class worker {
  public:
@@ -76,8 +77,8 @@ class worker {
   polled_driver* driver_ = nullptr;
   run_queue queue_;
   parker sleeper_;
-  std::atomic<bool> watches_{false};
-  std::atomic<std::int64_t> live_delta_{0};
+  sync::atomic<bool> watches_{false};
+  sync::atomic<std::int64_t> live_delta_{0};
 
   task* lifo_ = nullptr;   // the task woken last; not stealable
   unsigned lifo_run_ = 0;  // tasks taken from it in a row

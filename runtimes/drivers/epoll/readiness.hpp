@@ -10,16 +10,15 @@
 // stay. The shape is Tokio's (tokio/src/runtime/io/scheduled_io.rs, tokio#5866).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "runtimes/core/config.hpp"
+#include "runtimes/core/sync.hpp"
 #include "runtimes/core/waker.hpp"
 
 namespace duel::epoll {
 
-template <template <class> class Atomic = std::atomic>
-class basic_readiness {
+class readiness {
  public:
   static constexpr std::uint32_t readable = 1, writable = 2, read_closed = 4,
                                  one_tick = 16, bits = one_tick - 1;
@@ -44,7 +43,7 @@ class basic_readiness {
   }
 
  private:
-  Atomic<std::uint32_t> word_{readable | writable};
+  sync::atomic<std::uint32_t> word_{readable | writable};
 };
 
 // The task that waits for one direction of a descriptor; at most one.
@@ -54,8 +53,7 @@ class basic_readiness {
 //   (V2) look at the bits again         (V3) take the waker out of the slot
 //
 // All seq_cst: either the task sees the bits or the poller sees the waker.
-template <template <class> class Atomic = std::atomic>
-class basic_waiter_slot {
+class waiter_slot {
  public:
   // `is_ready()` reads again whatever may have called wake() meanwhile.
   template <class IsReady>
@@ -75,10 +73,7 @@ class basic_waiter_slot {
   }
 
  private:
-  Atomic<task*> slot_{nullptr};
+  sync::atomic<task*> slot_{nullptr};
 };
-
-using readiness = basic_readiness<>;
-using waiter_slot = basic_waiter_slot<>;
 
 }  // namespace duel::epoll
