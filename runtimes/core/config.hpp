@@ -9,11 +9,16 @@
 
 namespace duel {
 
+#if defined(DUEL_EXPLORE)
+// The explorer reports the interleaving that broke it.
+void assertion_failed(const char* what, const char* file, int line) noexcept;
+#else
 [[noreturn, gnu::cold]] inline void assertion_failed(const char* what, const char* file,
                                                      int line) noexcept {
   std::fprintf(stderr, "%s:%d: invariant broken: %s\n", file, line, what);
   std::abort();
 }
+#endif
 
 #if defined(DUEL_CHECKS)
 inline constexpr bool checks_enabled = true;
