@@ -5,6 +5,7 @@
 
 #include <csetjmp>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,15 @@ struct mutation {
   std::string_view file;  // its end is enough
   unsigned line = 0;
   enum class kind { none, relax, load_for_rmw, drop_store } what = kind::none;
+};
+
+// A place in the code under exploration that uses an atomic.
+struct atomic_site {
+  std::string_view file;
+  unsigned line;
+  step_kind kind;
+  std::memory_order order;
+  auto operator<=>(const atomic_site&) const = default;
 };
 
 // What a thread waits for before its next step.
@@ -75,6 +85,8 @@ class execution {
   // Thread-local pointers of the code under exploration, kept apart for its threads.
   void keep_apart(std::vector<void**> variables) { locals_ = std::move(variables); }
   void mutate(mutation m) noexcept { mutation_ = m; }
+  // Collects every place from which an atomic is used.
+  void collect_sites(std::set<atomic_site>* into) noexcept { sites_ = into; }
   // Takes down every step from now on, for trace.hpp.
   void record_into(trace* to) noexcept { trace_ = to; }
 
@@ -104,8 +116,10 @@ class execution {
   void commit(location& l, const stored& s);
   void flush(agent buffer);
   void check_live(const existence& e);
-  [[nodiscard]] std::memory_order effective(std::memory_order order,
-                                            const site& at) const noexcept {
+  // The order that an access has under the mutation, if any.
+  [[nodiscard]] std::memory_order effective(std::memory_order order, const site& at,
+                                            step_kind kind) {
+    if (sites_) sites_->insert({at.file_name(), at.line(), kind, order});
     return mutation_.what == mutation::kind::relax && is_mutated(at)
                ? std::memory_order_relaxed
                : order;
@@ -151,6 +165,7 @@ class execution {
   search* by_ = nullptr;
   mutation mutation_;
   trace* trace_ = nullptr;
+  std::set<atomic_site>* sites_ = nullptr;
   std::vector<void**> locals_;
   failure failed_ = failure::none;
   std::string message_;

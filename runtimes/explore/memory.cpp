@@ -124,7 +124,7 @@ void execution::flush(agent buffer) {
 std::uint64_t load(location& l, std::memory_order order, site at) {
   if (!world.is_inside()) return l.newest().value;
   world.begin_step(step_kind::load, &l, at);
-  order = world.effective(order, at);
+  order = world.effective(order, at, step_kind::load);
   auto& t = world.me();
   world.access(l, world.self(), execution::use::read);
   auto record = [&](std::uint64_t value, bool is_stale) {
@@ -162,7 +162,7 @@ void store(location& l, std::uint64_t value, std::memory_order order, site at) {
     l.newest().value = value;
     return;
   }
-  order = world.effective(order, at);
+  order = world.effective(order, at, step_kind::store);
   auto& t = world.me();
   auto record = [&](bool is_buffered) {
     if (!world.records()) return;
@@ -198,7 +198,7 @@ std::uint64_t modify(location& l, change_fn change, const void* context,
   if (!world.is_inside()) {
     return std::exchange(l.newest().value, change(l.newest().value, context));
   }
-  order = world.effective(order, at);
+  order = world.effective(order, at, step_kind::modify);
   if (world.is_mutated(at, mutation::kind::load_for_rmw)) return load(l, order, at);
   world.begin_ordered_step(step_kind::modify, &l, at);
   world.access(l, world.self(), execution::use::write);
@@ -225,8 +225,8 @@ bool compare_exchange(location& l, std::uint64_t& expected, std::uint64_t to,
     if (l.newest().value == expected) return l.newest().value = to, true;
     return expected = l.newest().value, false;
   }
-  success = world.effective(success, at);
-  failed = world.effective(failed, at);
+  success = world.effective(success, at, step_kind::compare_exchange);
+  failed = world.effective(failed, at, step_kind::load);
   world.begin_ordered_step(step_kind::compare_exchange, &l, at);
   world.access(l, world.self(), execution::use::write);
   stored before = l.newest();

@@ -83,6 +83,7 @@ class atomic {
     store(to);
     return to;
   }
+  T operator++(int) noexcept { return fetch_add(1); }
   T operator++() noexcept { return static_cast<T>(fetch_add(1) + 1); }
   T operator--() noexcept { return static_cast<T>(fetch_sub(1) - 1); }
 
@@ -97,7 +98,7 @@ class atomic {
   }
   static T value(std::uint64_t word) noexcept {
     T out;
-    std::memcpy(&out, &word, sizeof out);
+    std::memcpy(static_cast<void*>(&out), &word, sizeof out);
     return out;
   }
   static constexpr std::memory_order on_failure(std::memory_order order) noexcept {
@@ -189,7 +190,8 @@ template <class Completion = void>
 class basic_barrier {
  public:
   explicit basic_barrier(std::ptrdiff_t count) noexcept
-      : expected_(static_cast<std::uint32_t>(count)), missing_(expected_) {}
+      : expected_(static_cast<std::uint32_t>(count)),
+        missing_(static_cast<std::uint32_t>(count)) {}
   void arrive_and_wait() {
     auto turn = turn_.load();
     if (missing_.fetch_sub(1) == 1) return begin_turn();
