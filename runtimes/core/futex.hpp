@@ -16,6 +16,12 @@
 
 namespace duel {
 
+#if defined(DUEL_EXPLORE)
+
+using explore::futex_wait, explore::futex_wake_one;
+
+#else
+
 inline void futex_wait(sync::atomic<std::uint32_t>& word, std::uint32_t expected,
                        time_point deadline = never) noexcept {
   timespec until = to_timespec(deadline.time_since_epoch());
@@ -27,5 +33,7 @@ inline void futex_wait(sync::atomic<std::uint32_t>& word, std::uint32_t expected
 inline void futex_wake_one(sync::atomic<std::uint32_t>& word) noexcept {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
+
+#endif
 
 }  // namespace duel

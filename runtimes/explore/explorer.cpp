@@ -53,7 +53,7 @@ verdict explore(const model& m, memory_model memory, const limits& most) {
   search by;
   bool is_over = false;
   for (unsigned bound = 0; bound <= m.bound && !is_over; ++bound) {
-    by.begin_depth_first(bound);
+    by.begin_depth_first(bound, most.reduced);
     do {
       if (!run_once(m, how, by, v)) is_over = true;
       if (v.executions >= most.executions) is_over = true;

@@ -30,6 +30,7 @@ struct model {
 struct limits {
   std::uint64_t executions = ~0ull;
   std::chrono::milliseconds time = std::chrono::hours(1);
+  bool reduced = true;  // false: also executions that differ in nothing, as a check
 };
 
 struct verdict {

@@ -12,10 +12,11 @@ agent lowest(agent_set s) noexcept {
 }
 }  // namespace
 
-void search::begin_depth_first(unsigned bound) {
+void search::begin_depth_first(unsigned bound, bool is_reduced) {
   *this = {};
   how_ = strategy::depth_first;
   bound_ = bound;
+  is_reduced_ = is_reduced;
   path_.reserve(1 << 14);
 }
 
@@ -91,7 +92,8 @@ agent search::pick(agent_set enabled, agent usual, agent_set costly, bool goes_o
   d.usual = usual;
   d.costly = costly;
   d.taken = static_cast<std::uint16_t>(chosen);
-  d.done = d.backtrack = one(chosen);
+  d.done = one(chosen);
+  d.backtrack = is_reduced_ ? d.done : enabled;
   d.cost = static_cast<std::uint16_t>(cost_);
   if ((!goes_on || chosen != usual) && !is_buffer(chosen)) {
     block_ = static_cast<std::int32_t>(depth_);

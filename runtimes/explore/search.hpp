@@ -45,8 +45,9 @@ enum class strategy { depth_first, random, replay };
 
 class search {
  public:
-  // Depth first, with at most `bound` costly decisions in an execution.
-  void begin_depth_first(unsigned bound);
+  // Depth first, with at most `bound` costly decisions in an execution. Not reduced: every
+  // alternative is tried, to check the reduction by.
+  void begin_depth_first(unsigned bound, bool is_reduced = true);
   // Priorities drawn anew for each execution, changed at `depth - 1` drawn steps (PCT,
   // Burckhardt et al. 2010); store buffers and values are drawn as well.
   void begin_random(std::uint64_t seed, unsigned depth);
@@ -90,6 +91,7 @@ class search {
 
   strategy how_ = strategy::depth_first;
   unsigned bound_ = 0;
+  bool is_reduced_ = true;
   std::vector<decision> path_;
   std::size_t depth_ = 0;  // decisions made in this execution
   unsigned cost_ = 0;

@@ -150,6 +150,15 @@ class var {
   T value_{};
 };
 
+// For core/futex.hpp.
+inline void futex_wait(atomic<std::uint32_t>& word, std::uint32_t expected,
+                       time deadline = time::max(), site at = site::current()) {
+  futex_wait(word.where(), expected, deadline, at);
+}
+inline void futex_wake_one(atomic<std::uint32_t>& word, site at = site::current()) {
+  futex_wake(word.where(), 1, at);
+}
+
 class mutex {
  public:
   mutex() noexcept = default;

@@ -48,8 +48,8 @@ class run_queue {
     if (auto* top = first_->context.stack_top()) prefetch(top, lines_of_step);
   }
 
-  task* first_ = nullptr;
-  task* last_ = nullptr;  // meaningless while empty
+  sync::plain<task*> first_ = nullptr;
+  sync::plain<task*> last_ = nullptr;  // meaningless while empty
   std::size_t size_ = 0;
   std::size_t touched_ = 0;  // from the front on: stack pages asked for, prefetch.hpp
 };
