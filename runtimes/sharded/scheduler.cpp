@@ -108,8 +108,9 @@ class scheduler final : public duel::scheduler {
     return all;
   }
   [[nodiscard]] std::string description() const override {
-    return fmt::format("model=sharded driver={} workers={}{}{}", options_.driver, homes(),
-                       options_.settings.empty() ? "" : " ", options_.settings);
+    return fmt::format("model=sharded driver={} workers={}{}{}{}", options_.driver,
+                       homes(), options_.settings.empty() ? "" : " ", options_.settings,
+                       shuffle::description());
   }
   [[nodiscard]] std::size_t live_tasks() const noexcept override {
     std::size_t sum = 0;
@@ -250,6 +251,7 @@ void scheduler::sweep() noexcept {
 
 std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
     options chosen) {
+  if (auto wrong = shuffle::complaint(); !wrong.empty()) return std::unexpected(wrong);
   if (chosen.shards < 1) return std::unexpected("--workers must be at least 1");
   if (chosen.shards > most_shards) {
     return std::unexpected(fmt::format(

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <latch>
 #include <numeric>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "runtimes/api/net/listener.hpp"
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
+#include "runtimes/core/shuffle.hpp"
 #include "runtimes/sharded/test_model.hpp"
 
 namespace duel::sharded {
@@ -81,6 +83,7 @@ TEST_P(on_shards, yields_in_turn) {
     });
     a.join();
     b.join();
+    if (shuffle::is_on() && order[0] == 'b') std::ranges::reverse(order);
     EXPECT_EQ(order, "ababab");
   });
 }
@@ -304,7 +307,7 @@ TEST(sharded, pins_shards_and_gives_the_caller_its_cpus_back) {
   EXPECT_EQ(pinned, 2);
   ASSERT_EQ(::sched_getaffinity(0, sizeof after, &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
-  EXPECT_TRUE(model->description().ends_with(" pin=on budget=128 spin-us=0"));
+  EXPECT_NE(model->description().find(" pin=on budget=128 spin-us=0"), std::string::npos);
 }
 
 TEST(sharded, says_why_it_cannot_start) {

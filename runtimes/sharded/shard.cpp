@@ -26,6 +26,7 @@ cluster::~cluster() = default;
 shard::shard(cluster& of, unsigned i, unsigned size)
     : all(of),
       index(i),
+      order_(i),
       stacks_(std::make_unique<stack_cache>(of.stacks)),
       outbox_(size),
       from_(new mailbox[size]) {}
@@ -49,6 +50,7 @@ void shard::run() noexcept {
 void shard::run_ready() noexcept {
   auto n = ready_.size();
   if (n == 0) return;
+  if (order_.is_on()) n = shuffle_ready();
   counters_.add(counter::polls, n);
   for (; n > 0; --n) {
     step(ready_.pop());
@@ -56,8 +58,17 @@ void shard::run_ready() noexcept {
   }
 }
 
+// How many of them have their turn now. inline, so that only builds that shuffle have it.
+inline std::size_t shard::shuffle_ready() noexcept {
+  std::vector<task*> ready;
+  while (!ready_.empty()) ready.push_back(&ready_.pop());
+  order_.arrange(ready);
+  for (task* t : ready) ready_.push(*t);
+  return 1 + order_.draw(ready.size());
+}
+
 void shard::step(task& t) noexcept {
-  switch (run_step(t, *stacks_, all.budget)) {
+  switch (run_step(t, *stacks_, order_.budget(all.budget))) {
     case step_end::finished:
       t.unlink();
       live_count_.store(live() - 1, std::memory_order_relaxed);  // owner only

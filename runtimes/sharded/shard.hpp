@@ -12,6 +12,7 @@
 
 #include "runtimes/core/counters.hpp"
 #include "runtimes/core/polled_driver.hpp"
+#include "runtimes/core/shuffle.hpp"
 #include "runtimes/core/step.hpp"
 #include "runtimes/core/sync.hpp"
 #include "runtimes/core/ticks.hpp"
@@ -100,6 +101,7 @@ class shard final : public timer_service {
     if (!wheel_.empty()) wheel_.advance(clock::now());
   }
   void run_ready() noexcept;
+  std::size_t shuffle_ready() noexcept;
   void step(task& t) noexcept;
   void settle() noexcept;
   void submit_and_wait() noexcept;
@@ -113,6 +115,7 @@ class shard final : public timer_service {
   void ring_after_mail(shard& to) noexcept;
 
   run_queue ready_;
+  [[no_unique_address]] shuffle order_;
   intrusive_list<task> live_;  // every task of this shard that is not complete
   sync::atomic<std::size_t> live_count_{0};  // written by the owner
   bool holds_work_ = false;                  // counted in cluster::busy

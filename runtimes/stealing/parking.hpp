@@ -4,17 +4,19 @@
 // A worker is parked, or unparked; an unparked one may be searching (it has nothing to
 // run and looks into the others' queues). At most half of the workers search at once.
 //
-//   producer                                  sleeper
-//   (P1) push a task                          (W1) idle_ -= own share          an RMW
-//   (P2) idle_ += 0                an RMW     (W2) last searcher: look at every queue
-//   again
-//        nobody searching, somebody parked:        found something: wake one
-//        wake one
+//   producer                             sleeper
+//   (P1) push a task                     (W1) idle_ -= own share           an RMW
+//   (P2) idle_ += 0            an RMW    (W2) nobody searches any more:
+//        nobody searching, somebody           look at every queue again;
+//        parked: wake one                     found something: wake one
 //
 // The two RMWs on one word are ordered. If (W1) comes first, the producer sees nobody
 // searching and wakes somebody; if (P2) comes first, the push (P1) is visible to (W2).
-// So: a task in a queue implies that some worker runs, searches, or has been woken and
-// not yet looked. A plain load in place of (P2) loses wake-ups (tokio#1788).
+// So: a task in a queue that others may take implies that all workers run, or that one
+// searches or has been woken and not yet looked. A plain load in place of (P2) loses
+// wake-ups (tokio#1788). In Tokio only the last searcher looks again (W2); a worker that
+// was not let search, because another one did, would go to sleep beside a task whose
+// worker burns CPU.
 //
 // Between these, chains instead of herds: one worker is woken at a time and starts out
 // searching; a searcher that finds work and was the last wakes the next.
@@ -53,7 +55,7 @@ class parking {
   }
 
   struct parked {
-    bool last_searcher;    // it must look at every queue again (W2)
+    bool nobody_searches;  // it must look at every queue again (W2)
     bool nobody_unparked;  // it may ask whether the run is over
     std::uint32_t epoch;   // for still_nobody_unparked()
   };
@@ -62,7 +64,7 @@ class parking {
     sleepers_.push_back(worker);
     std::uint64_t share = one_unparked + (searching ? one_searching : 0);
     auto left = idle_.fetch_sub(share, std::memory_order_seq_cst) - share;  // (W1)
-    return {searching && searching_in(left) == 0, unparked_in(left) == 0, epoch_in(left)};
+    return {searching_in(left) == 0, unparked_in(left) == 0, epoch_in(left)};
   }
 
   // True if no worker was unparked since to_parked() returned this epoch: what the

@@ -220,8 +220,9 @@ bool scheduler::collect(task_chain& woken) noexcept {
 
 void scheduler::watch() noexcept {
   if (idle_.unparked() == workers()) return;
-  std::unique_lock turn(turn_, std::try_to_lock);  // else somebody has taken it over
-  if (!turn || is_watched_.exchange(true)) return;
+  if (!turn_.try_lock()) return;  // somebody has taken it over
+  turn_.unlock();  // before anybody is asked: who looks must find it free
+  if (is_watched_.exchange(true)) return;
   auto sleeper = idle_.pick_sleeper([this](unsigned i) { workers_[i]->ask_to_watch(); });
   sleeper ? unpark(*sleeper) : watched();
 }
@@ -255,8 +256,9 @@ std::vector<const counters*> scheduler::all_counters() const {
 }
 
 std::string scheduler::description() const {
-  return fmt::format("model=stealing driver={} workers={}{}{}", options_.driver,
-                     workers(), options_.settings.empty() ? "" : " ", options_.settings);
+  return fmt::format("model=stealing driver={} workers={}{}{}{}", options_.driver,
+                     workers(), options_.settings.empty() ? "" : " ", options_.settings,
+                     shuffle::description());
 }
 
 std::size_t scheduler::live_tasks() const noexcept {
@@ -273,6 +275,7 @@ std::size_t scheduler::stacks_in_use() const noexcept {
 
 std::expected<std::unique_ptr<duel::scheduler>, std::string> make_scheduler(
     options chosen) {
+  if (auto wrong = shuffle::complaint(); !wrong.empty()) return std::unexpected(wrong);
   try {
     return std::make_unique<scheduler>(std::move(chosen));
   } catch (const std::system_error& e) {

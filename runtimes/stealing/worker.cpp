@@ -13,7 +13,11 @@ constexpr auto watch_interval = std::chrono::milliseconds(10);
 }  // namespace
 
 worker::worker(scheduler& shared, unsigned index, stack_pool& stacks)
-    : shared_(shared), index_(index), stacks_(stacks), random_(index * 2654435761u + 1) {}
+    : shared_(shared),
+      index_(index),
+      stacks_(stacks),
+      random_(index * 2654435761u + 1),
+      order_(index) {}
 
 void worker::run() {
   ledger_.to_busy();
@@ -37,6 +41,9 @@ task* worker::next_task() {
     maintain();
     if (task* t = next_injected()) return t;
   }
+  if (order_.is_on()) {
+    if (task* t = next_drawn()) return t;
+  }
   if (task* t = next_local()) return t;
   if (task* t = next_injected()) return t;
   if (shared_.chosen().polls == reactor::per_worker && shared_.workers() > 1 &&
@@ -45,6 +52,22 @@ task* worker::next_task() {
     if (task* t = next_local()) return t;
   }
   return steal();
+}
+
+// Shuffling: now and then another source goes first, or the own tasks change places.
+// inline, so that no other build has it.
+inline task* worker::next_drawn() {
+  auto drawn = order_.draw(16);
+  if (drawn == 0) return next_injected();
+  if (drawn == 1) return steal();
+  if (drawn > 5) return nullptr;
+  std::vector<task*> ready;
+  if (lifo_) ready.push_back(std::exchange(lifo_, nullptr));
+  while (task* t = queue_.pop()) ready.push_back(t);
+  order_.arrange(ready);
+  for (task* t : ready) push_to_queue(*t);
+  if (ready.size() > 1) offer_work();
+  return nullptr;
 }
 
 task* worker::next_local() {
@@ -104,7 +127,7 @@ void worker::run_one(task& t) {
     if (shared_.idle().to_working()) shared_.wake_one();
   }
   counters_.add(counter::polls);
-  step_end end = run_step(t, stacks_, shared_.chosen().budget);
+  step_end end = run_step(t, stacks_, order_.budget(shared_.chosen().budget));
   ledger_.count_step();
   switch (end) {
     case step_end::finished:
@@ -187,7 +210,7 @@ void worker::maintain() {
 void worker::park() {
   if (std::exchange(was_woken_, false)) counters_.add(counter::spurious);
   auto left = shared_.idle().to_parked(index_, std::exchange(searching_, false));
-  if (left.last_searcher) shared_.wake_one_if_work();  // (W2)
+  if (left.nobody_searches) shared_.wake_one_if_work();  // (W2)
   if (left.nobody_unparked) shared_.finish_if_done(left.epoch);
   for (;;) {
     if (shared_.is_finished()) return;

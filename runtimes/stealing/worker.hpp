@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtimes/core/polled_driver.hpp"
+#include "runtimes/core/shuffle.hpp"
 #include "runtimes/core/step.hpp"
 #include "runtimes/core/sync.hpp"
 #include "runtimes/core/time_ledger.hpp"
@@ -57,6 +58,7 @@ class worker {
 
  private:
   task* next_task();
+  task* next_drawn();
   task* next_local();
   task* next_injected();
   task* steal();
@@ -88,6 +90,7 @@ class worker {
   bool collecting_ = false;  // in the driver: wakes are offered once, afterwards
   task_chain collected_;     // by then, if all workers share one queue
   std::uint32_t random_;     // xorshift state: where stealing starts
+  [[no_unique_address]] shuffle order_;
 };
 
 }  // namespace duel::stealing
