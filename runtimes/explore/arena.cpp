@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "runtimes/explore/engine.hpp"
+#include "runtimes/explore/execution.hpp"
 
 namespace duel::explore {
 
@@ -25,7 +25,9 @@ struct alignas(16) arena::block {
 
 void arena::reset() noexcept {
   if (base_ == 0) {
-    void* region = ::mmap(nullptr, region_size, PROT_READ | PROT_WRITE,
+    // At an address of its own, so that pointers in traces are the same in every process.
+    void* region = ::mmap(reinterpret_cast<void*>(0x10'0000'0000), region_size,
+                          PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (region == MAP_FAILED) std::abort();
     base_ = reinterpret_cast<std::uintptr_t>(region);
@@ -43,13 +45,16 @@ void* arena::allocate(std::size_t size, std::size_t alignment) noexcept {
   ++live_;
   auto* memory = reinterpret_cast<std::byte*>(base_ + at);
   ::new (memory - sizeof(block)) block{size, block::live};
+  if (world.records()) world.record_allocation(memory, size);
   return memory;
 }
 
 void arena::free(void* p) noexcept {
   auto* b = reinterpret_cast<block*>(static_cast<std::byte*>(p) - sizeof(block));
+  if (b->state != block::live) world.record_object(p);
   if (b->state == block::freed) fail(failure::memory, "freed twice");
   if (b->state != block::live) fail(failure::memory, "freed, but never allocated");
+  if (world.records()) world.record_free(p);
   b->state = block::freed;
   --live_;
   std::memset(p, freed_byte, b->size);

@@ -67,6 +67,9 @@ bool compare_exchange(location& l, std::uint64_t& expected, std::uint64_t to,
                       std::memory_order success, std::memory_order failed, bool weak,
                       site at);
 void fence(site at);  // sequentially consistent
+// The calling thread destroys `l`: what it still has in its buffer for it nobody will
+// see.
+void forget(const location& l) noexcept;
 
 void plain_read(const plain_location& l);
 void plain_write(plain_location& l);

@@ -1,7 +1,6 @@
 #include "runtimes/explore/execution.hpp"
 
 #include <cxxabi.h>
-#include <execinfo.h>
 #include <sys/mman.h>
 
 #include <bit>
@@ -9,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 
 namespace duel::explore {
 
@@ -56,14 +56,16 @@ const char* meaning(int signal) noexcept {
 
 execution::execution() {
   catch_crashes();
+  std::uintptr_t address = 0x20'0000'0000;  // the same in every process, as the heap's
   for (auto& s : stacks_) {
-    auto* memory = static_cast<std::byte*>(
-        ::mmap(nullptr, thread_stack_size, PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
+    auto* memory = static_cast<std::byte*>(::mmap(
+        reinterpret_cast<void*>(address), thread_stack_size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
     if (memory == MAP_FAILED || ::mprotect(memory, guard_size, PROT_NONE) != 0) {
       std::abort();
     }
     s = stack(memory + guard_size, thread_stack_size - guard_size);
+    address += thread_stack_size;
   }
 }
 
@@ -76,7 +78,8 @@ failure execution::run(const std::function<void()>& body, search& by,
   ++number_;
   size_ = 0;
   steps_ = 0;
-  passed_ = 0;
+  passed_ = spinners_ = 0;
+  seen_.fill(static_cast<agent_set>(~0u));
   decided_ = -1;
   now_ = time(std::chrono::hours(1));
   failed_ = failure::none;
@@ -111,6 +114,7 @@ failure execution::run(const std::function<void()>& body, search& by,
             "have ended",
         {});
   }
+  if (trace_) record_threads();
   by.note_length(steps_);
   return failed_;
 }
@@ -128,7 +132,8 @@ unsigned execution::add_thread(std::move_only_function<void()> body) {
   t.next = step_kind::start;
   t.deadline = time::max();
   t.first = t.buffered = 0;
-  t.body = std::move(body);
+  // What an abandoned execution left there went with its heap.
+  std::construct_at(&t.body, std::move(body));
   t.locals = {};
   t.happens = {};
   if (is_inside()) {
@@ -150,6 +155,7 @@ void execution::enter(void* argument) noexcept {
     fail(failure::exception, "an exception that is no std::exception left a thread");
   }
   t.body = nullptr;
+  t.happens.tick(world.self());  // who joins it knows of all that it did
   if (world.records()) world.record({.kind = step_kind::end});
   t.is = thread::state::ended;
 }
@@ -195,10 +201,16 @@ agent execution::decide() {
     if (t.buffered > 0) enabled |= one(buffer_of(i));
     if (t.is == thread::state::asleep && t.deadline != time::max()) asleep |= one(i);
   }
-  if (agent_set first = enabled & ~passed_) enabled = first;
+  agent_set eager = enabled & ~passed_;
+  for (agent_set rest = spinners_ & eager; rest; rest &= rest - 1) {
+    auto t = static_cast<agent>(std::countr_zero(rest));
+    if (behind_[t] & enabled) eager &= static_cast<agent_set>(~one(t));
+  }
   agent_set costly = 0;
-  if (enabled == 0 && asleep != 0) {
-    // Time passes only when nobody can do anything.
+  if (eager != 0) enabled = eager;
+  if (eager == 0 && asleep != 0) {
+    // Time passes when nobody can do anything, or all that do let others go first.
+    enabled = 0;
     time soonest = time::max();
     for (agent i = 0; i < size_; ++i) {
       if (asleep & one(i)) soonest = std::min(soonest, threads_[i].deadline);
@@ -240,6 +252,11 @@ agent execution::decide() {
     by_->note_forced_switch();
   }
   passed_ &= one(chosen);
+  for (agent_set rest = spinners_; rest; rest &= rest - 1) {
+    auto t = static_cast<agent>(std::countr_zero(rest));
+    behind_[t] &= static_cast<agent_set>(~one(chosen));
+    seen_[t] |= one(chosen);
+  }
   if (is_buffer(chosen)) return chosen;
   thread& t = threads_[chosen];
   if (t.is == thread::state::asleep) {
@@ -247,8 +264,16 @@ agent execution::decide() {
     t.timed_out = true;
     now_ = std::max(now_, t.deadline);
   }
+  preempts_ = goes_on && chosen != last_;
   last_ = chosen;
   return chosen;
+}
+
+void execution::pass_over_me() noexcept {
+  passed_ |= one(self());
+  spinners_ |= one(self());
+  behind_[self()] = static_cast<agent_set>(~seen_[self()] & ~one(self()));
+  seen_[self()] = 0;
 }
 
 void execution::begin_step(step_kind next, const location* object, site where,
@@ -258,11 +283,14 @@ void execution::begin_step(step_kind next, const location* object, site where,
   t.object = object;
   t.needs = needs;
   t.at = where;
+  if (trace_) record_pending();
   if (++steps_ > how_.most_steps) {
     fail(failure::livelock, "no end after " + std::to_string(how_.most_steps) + " steps",
          where);
   }
   await_turn();
+  if (is_tso() && needs != need::nothing)
+    orders_[self()].join(orders_[buffer_of(self())]);
   t.needs = need::nothing;
   t.happens.tick(self());
 }
@@ -274,7 +302,7 @@ void execution::await_turn() {
     if (chosen == self()) return;
     if (chosen != nobody && is_buffer(chosen)) {
       flush(chosen);
-      continue;
+      if (failed_ == failure::none) continue;
     }
     next_ = chosen;
     me().context->suspend();
@@ -291,6 +319,7 @@ void execution::end(failure kind, std::string_view what, site at) noexcept {
   failed_ = kind;
   message_ = what;
   where_ = at;
+  if (trace_) record_failure();
 }
 
 void fail(failure kind, std::string_view what, site at) noexcept {
@@ -304,37 +333,9 @@ void fail(failure kind, std::string_view what, site at) noexcept {
   world.me().context->suspend();  // for good
 }
 
-std::string execution::who_waits_for_what() {
-  untracked_scope own;
-  std::string text = "nobody can go on:";
-  for (agent i = 0; i < size_; ++i) {
-    const thread& t = threads_[i];
-    if (t.is == thread::state::ended) continue;
-    text += std::string(" ") + static_cast<char>('A' + i);
-    if (t.is == thread::state::asleep) {
-      text += " sleeps on a futex;";
-    } else if (t.needs == need::end_of_thread) {
-      text +=
-          std::string(" waits for the end of ") + static_cast<char>('A' + t.joins) + ';';
-    } else {
-      text += " waits for a lock;";
-    }
-  }
-  text.pop_back();
-  return text;
-}
-
 bool execution::is_mutated(const site& at) const noexcept {
   return at.line() == mutation_.line &&
          std::string_view(at.file_name()).ends_with(mutation_.file);
-}
-
-void execution::record(step e) {
-  if (!trace_) return;
-  untracked_scope own;
-  e.by = is_inside() ? self() : e.by;
-  ::backtrace(e.stack.data(), static_cast<int>(e.stack.size()));
-  trace_->steps.push_back(std::move(e));
 }
 
 }  // namespace duel::explore

@@ -119,7 +119,10 @@ class execution {
   // The order that an access has under the mutation, if any.
   [[nodiscard]] std::memory_order effective(std::memory_order order, const site& at,
                                             step_kind kind) {
-    if (sites_) sites_->insert({at.file_name(), at.line(), kind, order});
+    if (sites_) {
+      untracked_scope own;
+      sites_->insert({at.file_name(), at.line(), kind, order});
+    }
     return mutation_.what == mutation::kind::relax && is_mutated(at)
                ? std::memory_order_relaxed
                : order;
@@ -128,11 +131,16 @@ class execution {
     return mutation_.what == as && is_mutated(at);
   }
   void record(step e);
+  void record_allocation(const void* p, std::size_t size);
+  void record_free(const void* p);
+  // What the failure that follows is about; of a data race, with the other access.
+  void record_object(const void* object,
+                     std::optional<trace::access> races_with = std::nullopt);
   [[nodiscard]] bool records() const noexcept { return trace_ != nullptr; }
 
   vector_clock& order_of(agent a) noexcept { return orders_[a]; }
   [[nodiscard]] std::int32_t decided() const noexcept { return decided_; }
-  void pass_over_me() noexcept { passed_ |= one(self()); }
+  void pass_over_me() noexcept;
   unsigned add_thread(std::move_only_function<void()> body);
   void end(failure kind, std::string_view what, site at) noexcept;
   [[nodiscard]] time clock() const noexcept { return now_; }
@@ -147,7 +155,11 @@ class execution {
   void switch_to(thread& t);
   void swap_locals(thread& t) noexcept;
   [[nodiscard]] bool is_mutated(const site& at) const noexcept;
-  std::string who_waits_for_what();
+  std::string who_waits_for_what() const;
+  std::string need_of(const thread& t) const;
+  void record_pending();
+  void record_failure();
+  void record_threads();
 
   std::array<thread, max_threads> threads_;
   std::array<vector_clock, max_agents> orders_;  // by dependent steps, for the reduction
@@ -157,6 +169,11 @@ class execution {
   agent last_ = 0;             // the thread that took the last step
   agent next_ = 0;             // the one to run when the current one switches out
   agent_set passed_ = 0;       // have yielded; go again after somebody else's step
+  // Of those that have yielded, so that several who spin cannot starve who they wait for
+  // (fair stateless model checking, Musuvathi and Qadeer 2008).
+  agent_set spinners_ = 0;
+  std::array<agent_set, max_threads> behind_{};  // who must take a step before
+  std::array<agent_set, max_threads> seen_{};    // who took one since the last yield
   std::int32_t decided_ = -1;  // the decision that led to the current step, or -1
   std::uint64_t steps_ = 0;
   unsigned number_ = 0;  // of executions
@@ -165,6 +182,7 @@ class execution {
   search* by_ = nullptr;
   mutation mutation_;
   trace* trace_ = nullptr;
+  bool preempts_ = false;  // the next step's thread was put on by a preemption
   std::set<atomic_site>* sites_ = nullptr;
   std::vector<void**> locals_;
   failure failed_ = failure::none;

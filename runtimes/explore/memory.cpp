@@ -48,7 +48,9 @@ stored make_store(std::uint64_t value, std::memory_order order) {
 }  // namespace
 
 void execution::check_live(const existence& e) {
-  if (!e.is_live()) fail(failure::memory, "used after its end", me().at);
+  if (e.is_live()) return;
+  record_object(&e);
+  fail(failure::memory, "used after its end", me().at);
 }
 
 // --- the reduction: steps that depend on each other -----------------------------------
@@ -65,8 +67,10 @@ void execution::access(location& l, agent by, use as) {
   }
   usage& u = l.used;
   vector_clock& order = orders_[by];
+  // A thread's loads and its own buffer commute: it sees its stores wherever they are.
+  agent twin = is_buffer(by) ? thread_of(by) : buffer_of(by);
   auto race_with = [&](agent_set others, const auto& steps) {
-    for (agent_set rest = others & ~one(by); rest; rest &= rest - 1) {
+    for (agent_set rest = others & ~one(by) & ~one(twin); rest; rest &= rest - 1) {
       auto other = static_cast<agent>(std::countr_zero(rest));
       if (!order.knows(other, steps[other].stamp)) {
         by_->race(steps[other].decision, by);
@@ -101,6 +105,9 @@ void execution::flush(agent buffer) {
   thread& t = threads_[thread_of(buffer)];
   waiting_store& w = t.buffer[t.first];
   orders_[buffer].join(w.order);
+  t.first = (t.first + 1) % most_buffered;
+  --t.buffered;
+  if (!w.to) return;  // gone, see forget()
   if (!w.to->life.is_live()) {
     end(failure::memory, "a store reaches memory after the end of its object", w.at);
     return;
@@ -115,8 +122,6 @@ void execution::flush(agent buffer) {
             .line = w.at.line(),
             .file = w.at.file_name()});
   commit(*w.to, w.what);
-  t.first = (t.first + 1) % most_buffered;
-  --t.buffered;
 }
 
 // --- atomics -------------------------------------------------------------------------
@@ -132,6 +137,7 @@ std::uint64_t load(location& l, std::memory_order order, site at) {
     world.record({.kind = step_kind::load,
                   .object = &l,
                   .before = value,
+                  .after = l.newest().value,
                   .is_stale = is_stale,
                   .order = static_cast<int>(order),
                   .line = at.line(),
@@ -243,6 +249,7 @@ bool compare_exchange(location& l, std::uint64_t& expected, std::uint64_t to,
                   .before = before.value,
                   .after = to,
                   .succeeded = swaps,
+                  .is_spurious = !swaps && before.value == expected,
                   .order = static_cast<int>(swaps ? success : failed),
                   .line = at.line(),
                   .file = at.file_name()});
@@ -267,6 +274,15 @@ void fence(site at) {
     world.record({.kind = step_kind::fence, .line = at.line(), .file = at.file_name()});
 }
 
+void forget(const location& l) noexcept {
+  if (!world.is_inside() || !world.is_tso()) return;
+  auto& t = world.me();
+  for (unsigned i = 0; i < t.buffered; ++i) {
+    auto& own = t.buffer[(t.first + i) % most_buffered];
+    if (own.to == &l) own.to = nullptr;
+  }
+}
+
 // --- plain data ----------------------------------------------------------------------
 //
 // No step of its own: without a race its place among other threads' steps is fixed by
@@ -276,15 +292,17 @@ namespace {
 
 bool is_current(const plain_location& l) {
   if (!l.life.is_live()) {
+    world.record_object(&l);
     fail(failure::memory, "plain data used after its end", world.me().at);
   }
   return l.execution == world.number();
 }
 
-[[gnu::cold]] void race_on(const plain_location& l, agent other, const char* what) {
-  (void)l;
+[[gnu::cold]] void race_on(const plain_location& l, trace::access with,
+                           const char* what) {
+  world.record_object(&l, with);
   fail(failure::race,
-       std::string(what) + static_cast<char>('A' + other) + ", and nothing orders them",
+       std::string(what) + static_cast<char>('A' + with.by) + ", and nothing orders them",
        world.me().at);
 }
 
@@ -297,7 +315,8 @@ void plain_read(const plain_location& l) {
   const auto& happens = world.me().happens;
   agent me = world.self();
   if (l.write_stamp != 0 && l.writer != me && !happens.knows(l.writer, l.write_stamp)) {
-    race_on(l, l.writer, "plain data is read here and written by ");
+    race_on(l, {l.writer, step_kind::plain_write},
+            "plain data is read here and written by ");
   }
   const_cast<plain_location&>(l).read_stamps[me] =
       static_cast<std::uint16_t>(happens.of(me) + 1);
@@ -310,11 +329,12 @@ void plain_write(plain_location& l) {
   const auto& happens = world.me().happens;
   if (is_current(l)) {
     if (l.write_stamp != 0 && l.writer != me && !happens.knows(l.writer, l.write_stamp)) {
-      race_on(l, l.writer, "plain data is written here and by ");
+      race_on(l, {l.writer, step_kind::plain_write},
+              "plain data is written here and by ");
     }
     for (agent t = 0; t < world.size(); ++t) {
       if (t != me && l.read_stamps[t] != 0 && !happens.knows(t, l.read_stamps[t])) {
-        race_on(l, t, "plain data is written here and read by ");
+        race_on(l, {t, step_kind::plain_read}, "plain data is written here and read by ");
       }
     }
   }

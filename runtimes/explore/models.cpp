@@ -12,6 +12,7 @@ std::vector<model> all_models() {
   add_queue_models(all);
   add_parking_models(all);
   add_scheduler_models(all);
+  add_sharded_models(all);
   return all;
 }
 

@@ -25,6 +25,7 @@ class atomic {
   using value_type = T;
   atomic() noexcept : atomic(T()) {}
   atomic(T value) noexcept { at_.newest().value = bits(value); }
+  ~atomic() { forget(at_); }
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
 

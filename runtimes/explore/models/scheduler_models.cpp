@@ -1,92 +1,129 @@
-// scheduler_models.cpp - whole schedulers: the workers' and shards' loops as shipped,
-// with tasks as fibers, on a driver that the model plays.
-//
-// Every one ends with run() returning, no live task and no stack in use; a wake-up that
-// is lost is a deadlock.
-#include "runtimes/core/join_handle.hpp"
+// scheduler_models.cpp - the stealing scheduler whole: its workers' loop as shipped, with
+// tasks as fibers. Every model ends with run() returning; a lost wake-up is a deadlock.
 #include "runtimes/explore/models.hpp"
-#include "runtimes/explore/models/model_driver.hpp"
-#include "runtimes/sharded/scheduler.hpp"
-#include "runtimes/stealing/scheduler.hpp"
+#include "runtimes/explore/models/worlds.hpp"
 
 namespace duel::models {
 
-using explore::require;
-
 namespace {
 
-// A stealing scheduler with two workers and the drivers that it made.
-struct stealing_world {
-  explicit stealing_world(stealing::options chosen = {}) : made(configure(chosen)) {}
+using stealing::options;
+using stealing::reactor;
 
-  stealing::options configure(stealing::options chosen) {
-    chosen.workers = 2;
-    chosen.make_driver = [this](timer_service&,
-                                counters&) -> result<std::unique_ptr<polled_driver>> {
-      auto d = std::make_unique<model_driver>();
-      driver = d.get();
-      return d;
-    };
-    return chosen;
-  }
-  void run(std::move_only_function<void()> main) {
-    made.run(std::move(main));
-    require(made.live_tasks() == 0, "no task is left");
-    require(made.stacks_in_use() == 0, "no stack is left");
-  }
-
-  model_driver* driver = nullptr;
-  stealing::scheduler made;
-};
-
-// A flag that one task waits for and any thread sets.
-class event {
- public:
-  void wait() {
-    while (!set_.load()) {
-      suspend(suspend_reason::event, [this](waker w) {
-        {
-          std::lock_guard lock(mutex_);
-          waiter_ = std::move(w);
-        }
-        if (set_.load()) fire();
-      });
-    }
-  }
-  void set() {
-    set_.store(true);
-    fire();
-  }
-
- private:
-  void fire() {
-    waker w;
-    {
-      std::lock_guard lock(mutex_);
-      w = std::move(waiter_);
-    }
-    std::move(w).wake();
-  }
-  sync::atomic<bool> set_{false};
-  sync::mutex mutex_;
-  waker waiter_;
-};
-
-void spawned_and_joined(stealing::options chosen) {
+void spawn_and_join(options chosen) {
   stealing_world w(chosen);
   sync::plain<int> done{0};
   w.run([&] {
-    auto a = spawn([&] { done = done + 1; });
+    auto a = duel::spawn([&] { done = done + 1; });
     a.join();
     require(done == 1, "the task ran before join() returned");
   });
 }
 
-void woken_from_outside(stealing::options chosen) {
+// The spawning task runs on; whoever else can takes the children.
+void spawn_three(options chosen) {
+  stealing_world w(chosen);
+  sync::atomic<int> done{0};
+  w.run([&] {
+    for (int i = 0; i < 3; ++i) {
+      duel::spawn([&] { done.fetch_add(1, std::memory_order_relaxed); }).detach();
+    }
+  });
+  require(done.load() == 3, "each ran once");
+}
+
+void woken_from_outside(options chosen) {
   stealing_world w(chosen);
   event go;
   sync::jthread outside([&] { go.set(); });
   w.run([&] { go.wait(); });
+}
+
+// An event of the driver, as a descriptor that becomes ready.
+void woken_by_the_driver(options chosen) {
+  stealing_world w(chosen);
+  sync::atomic<bool> ready{false};
+  sync::jthread kernel;
+  w.run([&] {
+    while (!ready.load()) {
+      suspend(suspend_reason::event, [&](waker self) {
+        if (kernel.joinable()) return;
+        kernel = sync::jthread([&, self = std::move(self)]() mutable {
+          ready.store(true);
+          w.driver->post(std::move(self));
+        });
+      });
+    }
+    kernel.join();
+  });
+}
+
+void two_wakers(options chosen) {
+  stealing_world w(chosen);
+  event first, second;
+  sync::jthread a([&] { first.set(); });
+  sync::jthread b([&] { second.set(); });
+  w.run([&] {
+    first.wait();
+    second.wait();
+  });
+}
+
+void stopped_while_it_waits(options chosen) {
+  stealing_world w(chosen);
+  event never_set;
+  sync::jthread outside([&] { w.made.stop(stop_mode::drain); });
+  w.run([&] { require(!never_set.wait(), "only the stop ends the wait"); });
+}
+
+void yields_beside_a_join(options chosen) {
+  stealing_world w(chosen);
+  w.run([&] {
+    auto busy = duel::spawn([] {
+      for (int i = 0; i < 2; ++i) yield(*current_task());
+    });
+    auto quick = duel::spawn([] {});
+    quick.join();
+    busy.join();
+  });
+}
+
+void sleeps_until(options chosen) {
+  stealing_world w(chosen);
+  w.run([&] {
+    auto deadline = duel::clock::now() + std::chrono::milliseconds(5);
+    while (duel::clock::now() < deadline) suspend(suspend_reason::sleep, deadline);
+  });
+}
+
+// A task that an event of the driver has woken burns its CPU until another one has run,
+// whose event comes only now: whoever sleeps must look at the driver meanwhile.
+void burns_beside_an_event(options chosen) {
+  stealing_world w(chosen);
+  sync::atomic<std::uint32_t> waits{0};
+  sync::atomic<bool> has_run{false};
+  waker other;
+  w.run([&] {
+    auto second = duel::spawn([&] {
+      suspend(suspend_reason::event, [&](waker self) {
+        other = std::move(self);
+        waits.store(1);
+        futex_wake_one(waits);
+      });
+      has_run.store(true);
+    });
+    sync::jthread kernel;
+    suspend(suspend_reason::event, [&](waker self) {
+      kernel = sync::jthread([&, self = std::move(self)]() mutable {
+        while (waits.load() == 0) futex_wait(waits, 0);
+        w.driver->post(std::move(self));
+        w.driver->post(std::move(other));
+      });
+    });
+    while (!has_run.load()) sync::yield_thread();
+    kernel.join();
+    second.join();
+  });
 }
 
 }  // namespace
@@ -95,15 +132,41 @@ void woken_from_outside(stealing::options chosen) {
 
 namespace duel::explore {
 
-using namespace duel::models;
-
 void add_scheduler_models(std::vector<model>& to) {
-  to.push_back({.name = "stealing/spawn_and_join",
-                .summary = "a task that is spawned runs once, and its joiner goes on",
-                .body = [] { spawned_and_joined({}); }});
-  to.push_back({.name = "stealing/woken_from_outside",
-                .summary = "a wake from a thread that is no worker is not lost",
-                .body = [] { woken_from_outside({}); }});
+  using namespace duel::models;
+  auto add = [&](const char* name, const char* summary, void (*body)(options),
+                 options chosen = {}) -> model& {
+    to.push_back({.name = name, .summary = summary, .body = [=] { body(chosen); }});
+    return to.back();
+  };
+  add("stealing/spawn_and_join", "a spawned task runs once, and its joiner goes on",
+      spawn_and_join);
+  add("stealing/spawn_three", "tasks that another worker may take run once each",
+      spawn_three);
+  add("stealing/woken_from_outside", "a wake from a thread that is no worker is not lost",
+      woken_from_outside);
+  add("stealing/woken_by_the_driver", "an event of the driver reaches its task",
+      woken_by_the_driver);
+  add("stealing/two_wakers", "two wakes for one task at once: neither is lost",
+      two_wakers);
+  add("stealing/stopped_while_it_waits", "stop() reaches a task that waits or begins to",
+      stopped_while_it_waits);
+  add("stealing/yields_beside_a_join", "a task that yields does not keep others waiting",
+      yields_beside_a_join);
+  add("stealing/sleeps_until", "a deadline ends a wait", sleeps_until);
+  add("stealing/burns_beside_an_event", "a task that burns its CPU does not hide events",
+      burns_beside_an_event)
+      .how.most_steps = 600;
+  add("stealing/reactor_thread", "the same with a reactor of its own",
+      woken_by_the_driver, {.polls = reactor::thread});
+  add("stealing/reactor_per_worker", "the same with a driver for each worker",
+      woken_from_outside, {.polls = reactor::per_worker});
+  add("stealing/without_stealing", "the same without stealing", woken_from_outside,
+      {.steal_most = 0});
+  add("stealing/global_queue", "the same with one queue for all", spawn_three,
+      {.steal_most = 0, .lifo = false, .global_queue = true});
+  add("stealing/steal_one", "the same taking one task at a time", spawn_three,
+      {.steal_most = 1, .lifo = false});
 }
 
 }  // namespace duel::explore
