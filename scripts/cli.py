@@ -76,10 +76,19 @@ def parser() -> Parser:
     which = test.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=TESTED_PRESETS, help="this build only (release has no unit tests)")
     which.add_argument("--all-presets", action="store_true", help="dev, release, asan and tsan")
+    which.add_argument("--coverage", action="store_true", help="one counting build; which lines of the kit ran, and "
+                       "failure below 90 %% of runtimes")
     test.add_argument("-k", metavar="EXPR", dest="expression", help="only tests whose name matches")
+    fuzz = command("fuzz", "feed the HTTP parser what a fuzzer makes up", "Under asan; failing inputs\nare kept in "
+                   "build/fuzz/TARGET/failures. Ctrl-C ends it; the next run goes on from what it found.")
+    fuzz.add_argument("--minutes", type=positive, default=10, metavar="N", help="all targets together (default: 10)")
+    fuzz.add_argument("--target", metavar="NAME", help="this target only: request or chunked")
     _table_flags(command("demo", "measure every model and print the seed table",
                          "Writes results/NAME/:\nresult.json, machine.json, table.md, plots, raw wrk output."))
     command("bench", "run benchmarks")
+    command("explore", "run the kit's own sources through every interleaving", "All flags go to duel-explore;\n"
+            "--mutants instead sees that defects put into the kit are found (--json F: as JSON, too).",
+            epilog="example: ./duel explore --all")
     command("serve", "run the server in the foreground", "All flags go to duel-server;\n"
             "Ctrl-C or SIGTERM drains it.", epilog="example: ./duel serve --model sharded --listen 127.0.0.1:8080")
     clean = command("clean", "remove build folders and caches", "Results are never removed.")
@@ -145,6 +154,8 @@ def _table_flags(parser: Parser) -> None:
 def dispatch(argv: list[str]) -> int:
     if argv[:1] == ["serve"]:
         return _serve(argv[1:])
+    if argv[:1] == ["explore"]:
+        return _explore(argv[1:])
     if argv[:1] == ["bench"]:
         return _bench(argv[1:])
     given = parser().parse_args(argv)
@@ -152,14 +163,28 @@ def dispatch(argv: list[str]) -> int:
         from scripts.build import build
         build(given.preset)
     elif given.command == "test":
-        from scripts import suite
+        from scripts import coverage, suite
+        if given.coverage and given.expression is not None:
+            raise UserError("--coverage counts what the whole suite runs (leave -k out)", 2)
+        if given.coverage:
+            return 0 if coverage.run() else 1
         return 0 if suite.run(suite.expand(given.preset, given.all_presets), given.expression) else 1
+    elif given.command == "fuzz":
+        return _fuzz(given)
     elif given.command == "clean":
         from scripts.clean import clean
         clean(given.all)
     elif given.command == "demo":
         _table(given)
     return 0
+
+
+def _fuzz(given: argparse.Namespace) -> int:
+    from scripts import fuzz
+    known = fuzz.targets()
+    if given.target is not None and given.target not in known:
+        raise UserError(f"no fuzz target {given.target!r} (one of {', '.join(known)})", 2)
+    return 0 if fuzz.run([given.target] if given.target else known, given.minutes) else 1
 
 
 def _table(given: argparse.Namespace) -> None:
@@ -254,6 +279,34 @@ def _serve(flags: list[str]) -> int:
         build("release", ["duel-server"])
     server = str(ROOT / SERVER)
     os.execv(server, [server, *flags])
+
+
+def _explore(flags: list[str]) -> int:
+    from scripts import explore
+    if any(flag in ("-h", "--help") for flag in flags):
+        with contextlib.suppress(SystemExit):
+            parser().parse_args(["explore", "--help"])
+        if not explore.PROGRAM.is_file():
+            print("\nIts own flags are listed here once it is built (./duel explore --list).")
+            return 0
+        print(flush=True)
+    elif "--mutants" in flags:
+        return _mutants(flags)
+    else:
+        explore.build()
+    os.execv(explore.PROGRAM, [explore.PROGRAM.name, *flags])
+
+
+def _mutants(flags: list[str]) -> int:
+    mutants_parser = Parser(prog="./duel explore", allow_abbrev=False)
+    mutants_parser.add_argument("--mutants", action="store_true", help="put defects into the kit and see them found")
+    mutants_parser.add_argument("--json", type=absolute, metavar="F", help="also write the table to F")
+    given = mutants_parser.parse_args(flags)
+    from scripts import explore, mutants, results
+    if given.json is not None:
+        results.check_writable(given.json)
+    explore.build()
+    return 0 if mutants.run(given.json) else 1
 
 
 def guarded(action: Callable[[], int]) -> int:

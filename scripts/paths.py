@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 CACHE = ROOT / ".cache"
 TESTED_PRESETS = ("release", "dev", "asan", "tsan")
-PRESETS = (*TESTED_PRESETS, "release-nocounters")
+PRESETS = (*TESTED_PRESETS, "release-nocounters", "coverage")
 
 
 def build_dir(preset: str) -> Path:

@@ -8,21 +8,13 @@
 #include <memory>
 #include <thread>
 
-#include "runtimes/core/scheduler.hpp"
+#include "runtimes/core/test_token.hpp"
 #include "runtimes/stealing/inject_queue.hpp"
 
 namespace duel::stealing {
 namespace {
 
-// Tasks that are only ever queued: they need no scheduler.
-struct token final : task {
-  token() : task(*reinterpret_cast<duel::scheduler*>(this), false) {}
-  void run_body() noexcept override {}
-  void fail(std::exception_ptr) noexcept override {}
-  void drop_result() noexcept override {}
-  std::atomic<int> seen{0};
-};
-
+using token = test_token;
 using small_queue = basic_run_queue<4>;
 
 TEST(run_queue, is_first_in_first_out) {

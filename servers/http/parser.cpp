@@ -126,7 +126,7 @@ parser::parser(limits most) noexcept : most_(most) {
 void parser::next() noexcept {
   phase_ = phase::head;
   lines_.begin_head();
-  section_bytes_ = framing_bytes_ = 0;
+  section_bytes_ = 0;
   hosts_ = 0;
   awaits_continue_ = false;
   expect_.clear();
@@ -165,11 +165,11 @@ void parser::feed_lines(std::span<const std::byte>& input) {
   section_bytes_ += size;
   input = input.subspan(size);
   run(piece.substr(0, size));
-  if (phase_ == phase::failed) return;
+  if (phase_ != section) return;
   if (says == verdict::bare_line_feed)
     return fail(400, "a line ends without carriage return");
   if (says == verdict::folded) return fail(400, "a header line begins with a blank");
-  if (says == verdict::ended && phase_ == section) {
+  if (says == verdict::ended) {
     return llhttp_.http_major == 2
                ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
                : fail(400, "the head is malformed");
@@ -182,26 +182,28 @@ void parser::feed_lines(std::span<const std::byte>& input) {
 
 void parser::feed_body(std::span<const std::byte>& input) {
   std::string_view piece(reinterpret_cast<const char*>(input.data()), input.size());
-  if (phase_ == phase::sized_body) {
+  if (body_left_ > 0) {
     piece = piece.substr(0, body_left_);
     body_left_ -= piece.size();
     input = input.subspan(piece.size());
     return run(piece);
   }
-  std::size_t body_before = message_.body.size();
+  // What stands around a chunk: the end of the one before, its size, extensions.
+  piece = piece.substr(0, most_.head_bytes - section_bytes_);
   run(piece);
   std::size_t used = piece.size();
-  if (phase_ == phase::trailer) {  // paused behind the last chunk's header
+  if (body_left_ > 0 || phase_ == phase::trailer) {  // paused behind a chunk's header
     used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - piece.data());
     llhttp_resume(&llhttp_);
     lines_.begin_trailer();
     section_bytes_ = 0;
+  } else {
+    section_bytes_ += used;
+    if (phase_ == phase::chunks && used < input.size()) {
+      fail(431, "a chunk's header is too long");
+    }
   }
   input = input.subspan(used);
-  framing_bytes_ = message_.body.size() > body_before ? 0 : framing_bytes_ + used;
-  if (phase_ == phase::chunks && framing_bytes_ > most_.head_bytes) {
-    fail(431, "a chunk's header is too long");
-  }
 }
 
 void parser::run(std::string_view piece) {
@@ -300,6 +302,7 @@ void parser::check_framing() noexcept {
     }
     if (chunked != 1) return fail(400, "Transfer-Encoding must be chunked, once");
     phase_ = phase::chunks;
+    section_bytes_ = 0;
   } else if (llhttp_.content_length > 0) {
     if (llhttp_.content_length > most_.body_bytes)
       return fail(413, "the body is too large");
@@ -323,7 +326,8 @@ int parser::chunk_begins() {
     fail(413, "the body is too large");
     return HPE_USER;
   }
-  return HPE_OK;
+  body_left_ = static_cast<std::size_t>(llhttp_.content_length);
+  return HPE_PAUSED;
 }
 
 int parser::body_part(std::string_view part) {

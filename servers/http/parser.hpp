@@ -101,9 +101,8 @@ class parser {
   std::uint8_t name_size_ = 0;     // of the header name so far; may exceed name_'s
   std::uint8_t method_size_ = 0;   // of an unknown method's rest
   char name_[17];                  // its beginning: as long as "transfer-encoding"
-  std::size_t section_bytes_ = 0;  // of the head or trailer so far
-  std::size_t framing_bytes_ = 0;  // of chunk headers since the last byte of body
-  std::size_t body_left_ = 0;      // of a body with Content-Length
+  std::size_t section_bytes_ = 0;  // of the head, trailer or chunk's header so far
+  std::size_t body_left_ = 0;      // of a body with Content-Length, or of a chunk
   const limits most_;
   std::string expect_, transfer_encoding_;  // values, cut after max_value
   refusal error_;

@@ -5,35 +5,13 @@
 
 #include <vector>
 
+#include "servers/http/test_reading.hpp"
+
 namespace duel::http {
 namespace {
 
-// What a byte stream says: a line for each request, then how it ends.
 std::string read(std::string_view bytes, std::size_t piece, limits most = {}) {
-  parser p(most);
-  std::string said;
-  while (!bytes.empty()) {
-    std::string_view part = bytes.substr(0, piece);
-    bytes.remove_prefix(part.size());
-    auto input = std::as_bytes(std::span(part));
-    for (bool more = false; !more;) {
-      switch (p.feed(input)) {
-        case parsed::more:
-          more = true;
-          break;
-        case parsed::failed:
-          return said + std::to_string(p.error().status);
-        case parsed::complete: {
-          const request& r = p.message();
-          said += std::to_string(static_cast<int>(r.method)) + " " + std::string(r.path) +
-                  "?" + std::string(r.query) + (r.keep_alive ? " keep" : " close") +
-                  " [" + r.body + "]\n";
-          p.next();
-        }
-      }
-    }
-  }
-  return said + (p.is_between_requests() ? "idle" : "partial");
+  return read_in_pieces(bytes, most, [=] { return piece; }).said;
 }
 
 // The same for every length of piece, down to single bytes.
@@ -268,7 +246,11 @@ TEST(parser, limits_the_body) {
   EXPECT_EQ(read_all_ways(chunked + "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", small),
             "2 /? keep [abcd]\nidle");
   EXPECT_EQ(read_all_ways(chunked + "3\r\nabc\r\n2\r\n", small), "413");
-  EXPECT_EQ(read(chunked + "1;" + std::string(100'000, 'a'), 1000), "431");
+  for (std::size_t piece : {1, 1000, 200'000}) {
+    std::string extended = "1;" + std::string(20'000, 'a') + "\r\nx\r\n";
+    EXPECT_EQ(read(chunked + extended, piece), "431");
+    EXPECT_EQ(read(chunked + "1\r\nx\r\n" + extended, piece), "431");
+  }
 }
 
 TEST(parser, says_when_the_client_waits_for_continue) {

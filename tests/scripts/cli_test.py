@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from scripts import results, scenarios, suite
+from scripts import coverage, fuzz, results, scenarios, suite
 from scripts.errors import UserError
 from scripts.paths import ROOT
 
@@ -16,8 +16,9 @@ def duel(*argv: str, **options) -> subprocess.CompletedProcess[str]:
                           **options)
 
 
-@pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["demo"], ["bench"], ["bench", "table"],
-                                  ["bench", "floor"], ["bench", "counters"], ["bench", "micro"], ["serve"], ["clean"]])
+@pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["fuzz"], ["demo"], ["bench"], ["bench", "table"],
+                                  ["bench", "floor"], ["bench", "counters"], ["bench", "micro"], ["serve"], ["clean"],
+                                  ["explore"]])
 def test_every_command_explains_itself(argv: list[str]) -> None:
     done = duel(*argv, "--help")
     assert done.returncode == 0
@@ -33,6 +34,9 @@ def test_every_command_explains_itself(argv: list[str]) -> None:
     (["demo", "--name", "a/b"], "is not a folder name"),
     (["build", "--preset", "fast"], "invalid choice: 'fast'"),
     (["test", "--preset"], "expected one argument"),
+    (["test", "--coverage", "-k", "x"], "--coverage counts what the whole suite runs"),
+    (["fuzz", "--target", "frob"], "no fuzz target 'frob' (one of chunked, request)"),
+    (["fuzz", "--minutes", "0"], "'0' is not a whole number above 0"),
     (["bench"], "which benchmark?"),
     (["bench", "frob"], "no benchmark 'frob' (list them: ./duel bench --list)"),
     (["bench", "matrix", "floor"], "floor is not a scenario and runs alone: ./duel bench floor"),
@@ -110,3 +114,21 @@ def test_default_suite_is_dev_then_the_sanitizers() -> None:
     assert suite.expand(None, False) == ["dev", "asan", "tsan"]
     assert suite.expand("release", False) == ["release"]
     assert suite.expand(None, True) == ["dev", "release", "asan", "tsan"]
+
+
+def test_coverage_is_summed_by_folder_and_judged_by_runtimes(capsys) -> None:
+    def counted(name: str, covered: int, total: int) -> dict:
+        return {"filename": name, "line_covered": covered, "line_total": total}
+
+    total = coverage.show([counted("runtimes/core/a.cpp", 8, 10), counted("runtimes/core/b.hpp", 4, 6),
+                           counted("runtimes/models.cpp", 4, 4), counted("servers/http/c.cpp", 0, 80)])
+    assert total == 80.0
+    lines = [each.split() for each in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [["runtimes", "4", "4", "100.0"], ["runtimes/core", "16", "12", "75.0"],
+                         ["servers/http", "80", "0", "0.0"], ["total", "runtimes", "20", "16", "80.0"],
+                         ["total", "servers", "80", "0", "0.0"]]
+
+
+def test_fuzz_targets_have_inputs_to_start_from() -> None:
+    assert fuzz.targets() == ["chunked", "request"]
+    assert all(any((fuzz.CORPUS / name).iterdir()) for name in fuzz.targets())

@@ -11,7 +11,8 @@ import pytest
 from scripts.paths import ROOT
 
 INSTALLED = ("g++ cmake ninja-build pkg-config libboost-context-dev libevent-dev liburing-dev libfmt-dev "
-             "libcli11-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev strace python3 python3-venv")
+             "libcli11-dev nlohmann-json3-dev libgtest-dev librapidcheck-dev libclang-rt-dev "
+             "libbenchmark-dev strace python3 python3-venv")
 
 pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="plays a Debian machine")
 
