@@ -96,15 +96,15 @@ task* worker::next_injected() {
   return first;
 }
 
-// Without stealing it is still a search: who pushes into the inject queue relies on the
-// second look that ends one, (W2).
+// One sweep over the others, from a random one on.
 task* worker::steal() {
+  if (shared_.chosen().steal_most == 0) return nullptr;
   if (!searching_) {
     if (!shared_.idle().to_searching()) return nullptr;
     searching_ = true;
     ledger_.to_searching();
   }
-  unsigned n = shared_.chosen().steal_most > 0 ? shared_.workers() : 0;
+  unsigned n = shared_.workers();
   random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;
   for (unsigned i = 0; i < n; ++i) {
     unsigned victim = (random_ + i) % n;
