@@ -9,12 +9,12 @@
 // it is destroyed because it could not run.
 #pragma once
 
-#include <atomic>
 #include <exception>
 #include <expected>
 #include <system_error>
 
 #include "runtimes/api/task.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -64,7 +64,7 @@ class call {
   const std::uint16_t shield_;
   // No exception and no value: it did not run.
   std::expected<result_type, std::exception_ptr> answer_ = std::unexpected(nullptr);
-  std::atomic<bool> answered_{false};
+  sync::atomic<bool> answered_{false};
 };
 
 // The task at the home.

@@ -55,6 +55,15 @@ void execution::check_live(const existence& e) {
 
 // --- the reduction: steps that depend on each other -----------------------------------
 
+namespace {
+bool has_buffered(const thread& t, const location& l) {
+  for (unsigned i = 0; i < t.buffered; ++i) {
+    if (t.buffer[(t.first + i) % most_buffered].to == &l) return true;
+  }
+  return false;
+}
+}  // namespace
+
 void execution::access(location& l, agent by, use as) {
   check_live(l.life);
   if (l.execution != number_) {
@@ -81,13 +90,16 @@ void execution::access(location& l, agent by, use as) {
   bool writes = as != use::read;
   race_with(u.writers, u.writes);
   if (as == use::write) race_with(u.readers, u.reads);
-  order.join(u.write_order);
+  // So neither must pass on to the other what it knows of third ones.
+  bool is_own = as == use::read && l.newest().thread == by;
+  bool is_buffered = as == use::read && is_tso() && has_buffered(threads_[by], l);
+  if (!is_own) order.join(u.write_order);
   if (writes) order.join(u.read_order);
   usage::step done{order.tick(by), decided_};
   if (as == use::read || as == use::unlock) {
     u.readers |= one(by);
     u.reads[by] = done;
-    u.read_order.join(order);
+    if (!is_buffered) u.read_order.join(order);
   } else {
     u.writers |= one(by);
     u.writes[by] = done;

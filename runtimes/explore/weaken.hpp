@@ -17,7 +17,7 @@ struct place {
   std::set<step_kind> kinds;
   std::set<std::memory_order> orders;
   std::vector<std::size_t> models;  // that come by, quickest first
-  [[nodiscard]] bool is_relaxed() const {
+  [[nodiscard]] bool is_relaxed() const {  // relaxed: nothing to weaken
     return orders == std::set{std::memory_order_relaxed};
   }
 };

@@ -35,7 +35,7 @@ TEST(parking, nobody_is_woken_while_somebody_searches_or_nobody_sleeps) {
   ASSERT_TRUE(p.to_searching());
   (void)p.to_parked(0, false);
   EXPECT_FALSE(p.wake_one()) << "worker 1 searches and will find it";
-  EXPECT_TRUE(p.to_parked(1, true).last_searcher);
+  EXPECT_TRUE(p.to_parked(1, true).nobody_searches);
   EXPECT_EQ(p.wake_one(), 1u);
   EXPECT_FALSE(p.wake_one()) << "the woken one counts as searching";
   EXPECT_EQ(p.searching(), 1u);
@@ -118,7 +118,7 @@ TEST(parking, no_item_is_left_while_everybody_sleeps) {
         continue;
       }
       auto left = idle.to_parked(me, std::exchange(searching, false));
-      if (left.last_searcher && available.load() > 0) wake_one();
+      if (left.nobody_searches && available.load() > 0) wake_one();
       for (auto kind = parking::wake_kind::stay_parked;
            kind == parking::wake_kind::stay_parked && !finished;) {
         sleepers[me].park();

@@ -37,6 +37,11 @@ class basic_run_queue {
   static_assert((Capacity & (Capacity - 1)) == 0 && Capacity >= 2);
 
  public:
+  basic_run_queue() noexcept = default;
+  // Indices may begin anywhere: near their end they soon wrap.
+  explicit basic_run_queue(std::uint32_t first) noexcept
+      : head_(pack(first, first)), tail_(first), touched_(first) {}
+
   // Puts `t` at the back. Returns what did not fit: nothing, or a chain for the inject
   // queue.
   [[nodiscard]] task_chain push(task& t) noexcept {

@@ -13,6 +13,7 @@
 #include "runtimes/core/intrusive_list.hpp"
 #include "runtimes/core/result.hpp"
 #include "runtimes/core/suspend.hpp"
+#include "runtimes/core/sync.hpp"
 
 namespace duel {
 
@@ -66,7 +67,8 @@ class channel {
     waker self;
   };
 
-  result<void> wait_in(intrusive_list<waiter>& line, std::unique_lock<std::mutex>& lock) {
+  result<void> wait_in(intrusive_list<waiter>& line,
+                       std::unique_lock<sync::mutex>& lock) {
     task& self = *current_task();
     if (is_cancelled(self)) return failure(std::errc::operation_canceled);
     waiter me;
@@ -75,29 +77,24 @@ class channel {
     lock.unlock();
     suspend(suspend_reason::channel);
     lock.lock();
-    if (me.is_linked()) {
-      me.unlink();
-    } else if (is_cancelled(self)) {
-      pass_on(line);  // the wake was for whoever can use it
-    }
-    return {};
+    if (me.is_linked()) me.unlink();
+    return {};  // also if cancelled: what it was woken for it takes first
   }
 
   // Unlocks before it wakes, so that the woken task finds the mutex free.
   static void wake_first(intrusive_list<waiter>& line,
-                         std::unique_lock<std::mutex>& lock) {
+                         std::unique_lock<sync::mutex>& lock) {
     waker next = take_first(line);
     lock.unlock();
     std::move(next).wake();
   }
-  static void pass_on(intrusive_list<waiter>& line) { take_first(line).wake_by_ref(); }
   static waker take_first(intrusive_list<waiter>& line) {
     waiter* first = line.pop_front();
     return first ? std::move(first->self) : waker();
   }
 
   const std::size_t capacity_;
-  std::mutex mutex_;  // guards what follows
+  sync::mutex mutex_;  // guards what follows
   std::deque<T> values_;
   intrusive_list<waiter> senders_, receivers_;
   bool closed_ = false;

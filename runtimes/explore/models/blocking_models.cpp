@@ -51,7 +51,7 @@ void require_nothing_left_over() {
           "no wake is left over");
 }
 
-// relaxed, in all models here: the wake is what makes a condition visible.
+// relaxed: the wake is what makes a condition visible, in all models here.
 constexpr auto relaxed = std::memory_order_relaxed;
 
 // Two wakes at once, of a task that may not yet wait.

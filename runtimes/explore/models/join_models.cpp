@@ -155,6 +155,21 @@ void forgotten_task() {
   require_used_up(counts);
 }
 
+// The stop that ends the last task may still be under way when the scheduler dies.
+void destroyed_beside_a_stop() {
+  tally counts;
+  std::optional<task_world> world(std::in_place);
+  join_handle<token>(world->start(counts, [] {
+    task& self = *current_task();
+    while (!is_cancelled(self)) suspend(suspend_reason::event);
+  })).detach();
+  sync::jthread stopping([&] { world->stop(stop_mode::drain); });
+  world->run_to_end(subject);
+  world.reset();
+  stopping.join();
+  require_used_up(counts);
+}
+
 // Whoever gets the waker may resume the task at once, on another thread.
 void resumed_as_it_is_published() {
   tally counts;
@@ -167,7 +182,7 @@ void resumed_as_it_is_published() {
     auto publish = [&](waker w) {
       published = std::move(w);
       is_set = true;
-      is_published.store(1, std::memory_order_release);
+      is_published.store(1, std::memory_order_release);  // release: with the waker
       explore::futex_wake_one(is_published);
     };
     on_its_stack = on_its_stack + 1;
@@ -175,6 +190,7 @@ void resumed_as_it_is_published() {
     on_its_stack = on_its_stack + 1;
   })).detach();
   sync::jthread other([&] {
+    // acquire: with the waker
     while (is_published.load(std::memory_order_acquire) == 0) {
       explore::futex_wait(is_published, 0, never);
     }
@@ -273,6 +289,9 @@ void add_join_models(std::vector<model>& to) {
   to.push_back({.name = "task/forgotten",
                 .summary = "a stop ends a task that nobody else can reach",
                 .body = forgotten_task});
+  to.push_back({.name = "task/destroyed_beside_stop",
+                .summary = "a scheduler outlives the stop that ends its last task",
+                .body = destroyed_beside_a_stop});
   to.push_back({.name = "task/publish",
                 .summary = "a task is resumed only when its stack is saved",
                 .body = resumed_as_it_is_published,

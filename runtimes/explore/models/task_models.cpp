@@ -56,8 +56,10 @@ void at_once(std::span<const op> ops, phase from) {
   bool nobody_wakes = std::ranges::none_of(ops, ends_wait);
   auto last = ops.size();  // the condition of the model's own thread
   auto is_met = [&] {
-    if (nobody_wakes) return conditions[last].load(std::memory_order_relaxed);
+    if (nobody_wakes)  // relaxed: as above
+      return conditions[last].load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < ops.size(); ++i) {
+      // relaxed: as above
       if (sets_condition(ops[i]) && !conditions[i].load(std::memory_order_relaxed))
         return false;
     }

@@ -33,7 +33,10 @@ struct tally {
 // A result, counted.
 class token {
  public:
-  explicit token(tally& of) noexcept : of_(&of) { of.made = of.made + 1; }
+  explicit token(tally& of) noexcept {
+    of_ = &of;  // a write, which construction is not
+    of.made = of.made + 1;
+  }
   token(token&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
   token& operator=(token&&) = delete;
   ~token() {
@@ -41,7 +44,7 @@ class token {
   }
 
  private:
-  tally* of_;
+  sync::plain<tally*> of_;
 };
 
 // A task that tells its tally.
@@ -83,6 +86,7 @@ class task_world final : public scheduler {
   task_world() : scheduler(false) {}
   ~task_world() override {
     await_stops();
+    stops_seen_ = 0;  // ordered after all that a stop did
     while (cache_.size() > 0) (void)cache_.take();
     require(std::popcount(ready_.load() >> ended) == static_cast<int>(size_),
             "every task has ended");
@@ -97,6 +101,7 @@ class task_world final : public scheduler {
   }
   // Takes the entry of `slot`, if there is one, and runs a step.
   bool run_one(unsigned slot) {
+    // acquire: of push(), and release: as all changes of this word
     if (!(ready_.fetch_and(~entry_of(slot), std::memory_order_acq_rel) & entry_of(slot)))
       return false;
     step(slot);
@@ -105,6 +110,7 @@ class task_world final : public scheduler {
   // Runs `slot` until its task has ended, asleep while there is nothing to do.
   void run_to_end(unsigned slot) {
     for (;;) {
+      // acquire: of the note that the task has ended
       auto seen = ready_.load(std::memory_order_acquire);
       if (seen & end_of(slot)) return;
       if (seen & entry_of(slot)) {
@@ -115,6 +121,7 @@ class task_world final : public scheduler {
     }
   }
   [[nodiscard]] bool has_ended(unsigned slot) const {
+    // acquire: of the note that the task has ended
     return ready_.load(std::memory_order_acquire) & end_of(slot);
   }
 
@@ -125,6 +132,7 @@ class task_world final : public scheduler {
     note_stop(mode);
     std::lock_guard lock(mutex_);
     live_.for_each([this](task& t) { wake(t); });
+    stops_seen_ = 1;
   }
   void spawn(task& t) override {
     t.home = size_;
@@ -164,6 +172,7 @@ class task_world final : public scheduler {
   static std::uint32_t end_of(unsigned slot) { return 1u << (slot + ended); }
 
   void note(std::uint32_t bit, const char* once) noexcept {
+    // release: to run_one() and run_to_end()
     auto seen = ready_.fetch_or(bit, std::memory_order_acq_rel);
     require(!(seen & bit), once);
     explore::futex_wake(ready_.where(), ~0u, {});
@@ -200,6 +209,7 @@ class task_world final : public scheduler {
   stack_cache cache_{pool_};
   sync::mutex mutex_;  // guards what follows
   intrusive_list<task> live_;
+  sync::plain<int> stops_seen_{0};
 };
 
 }  // namespace duel::models
