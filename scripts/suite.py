@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from scripts import processes
+from scripts import explore, processes
 from scripts.build import build
 from scripts.errors import UserError
 from scripts.paths import CACHE, TESTED_PRESETS, build_dir
@@ -26,7 +26,7 @@ from scripts.progress import Line, duration
 
 DEFAULT_PRESETS = ("dev", "asan", "tsan")
 _TIMES = CACHE / "test-times.json"
-_GUESS_S = {"build": 90.0, "ctest": 40.0, "pytest": 60.0}
+_GUESS_S = {"build": 90.0, "ctest": 40.0, "pytest": 60.0, "explore": 300.0}
 _CTEST = re.compile(r"^\s*(\d+)/(\d+) Test\s+#\d+: (\S+) \.+(.*?)\s+[\d.]+ sec")
 _PYTEST = re.compile(r"^(\S+::\S.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\s")
 _PYTEST_TOTAL = re.compile(r"^collected (\d+) items?(?: / (\d+) deselected)?")
@@ -102,11 +102,16 @@ def run(presets: list[str], expression: str | None) -> bool:
     """Runs the suites; the last line printed is `N passed, N failed`. True when nothing failed."""
     tally = Tally()
     names = [f"{what} {preset}" for preset in presets for what in ("build", "ctest", "pytest")]
+    explores = "dev" in presets and any(explore.selection(expression))
+    if explores:
+        names.append("explore")
     stages = Stages(names, whole=expression is None)
     for index, preset in enumerate(presets):
         stages.run(partial(build, preset))
         stages.run(partial(_ctest, preset, expression, tally))
         stages.run(partial(_pytest, preset, expression, index == 0, tally))
+    if explores:
+        stages.run(partial(explore.run, expression, tally.count))
     for name in tally.failures:
         print(f"failed: {name}")
     if tally.passed + tally.failed == 0:

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "runtimes/api/net/listener.hpp"
@@ -42,15 +44,26 @@ std::string listen_error(const std::string& where, std::error_code error) {
         "process that holds it)",
         where);
   }
-  return fmt::format("cannot listen on {}: {} (choose another address with --listen)",
-                     where, error.message());
+  bool is_lack =
+      error == std::errc::not_enough_memory || error == std::errc::no_buffer_space ||
+      error == std::errc::no_space_on_device || error == std::errc::too_many_files_open ||
+      error == std::errc::too_many_files_open_in_system;
+  return fmt::format("cannot listen on {}: {} ({})", where, error.message(),
+                     is_lack
+                         ? "free memory, raise ulimit -n or ulimit -v, or lower --workers"
+                         : "choose another address with --listen");
 }
 
 void announce(const net::endpoint& where, const scheduler& model,
               const handlers::service& service) {
-  fmt::print("listening on {} {} {}\n", where.text(), model.description(),
-             service.settings());
-  std::fflush(stdout);
+  auto line = fmt::format("listening on {} {} {}\n", where.text(), model.description(),
+                          service.settings());
+  if (std::fputs(line.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+    complain(
+        fmt::format("cannot write the ready line: {} (serving all the same; free "
+                    "space where the output goes)",
+                    std::strerror(errno)));
+  }
 }
 
 // Serves until a signal has drained everything. Throws std::system_error when the model
@@ -59,7 +72,8 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
                                  handlers::service& service,
                                  std::atomic<std::size_t>& cut) {
   stop_on_signal stopper(model, o.drain);
-  result<void> served;
+  // Until the first task runs: without a stack it never does.
+  result<void> served = failure(std::errc::not_enough_memory);
   model.run([&] {
     served = net::serve(
         o.where,
@@ -111,8 +125,8 @@ int run_server(const server_options& o) {
   json["live"] = {
       {"tasks", live.tasks}, {"stacks", live.stacks}, {"descriptors", live.descriptors}};
 
-  fmt::print(stderr, "drained: {} requests on {} connections served, {} cut\n", requests,
-             connections, cut.load());
+  say(fmt::format("drained: {} requests on {} connections served, {} cut", requests,
+                  connections, cut.load()));
   if (auto written = stats->write(json.dump(2) + "\n"); !written) {
     return complain(written.error()), exit_failure;
   }

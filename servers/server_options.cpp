@@ -55,8 +55,12 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
+void say(const std::string& line) {
+  (void)!std::fputs((line + "\n").c_str(), stderr);
+}
+
 void complain(const std::string& message) {
-  fmt::print(stderr, "duel-server: {}\n", one_line(message));
+  say(fmt::format("duel-server: {}", one_line(message)));
 }
 
 std::expected<server_options, int> parse_command_line(int argc, char** argv) {

@@ -30,7 +30,10 @@ struct server_options {
 [[nodiscard]] std::expected<server_options, int> parse_command_line(int argc,
                                                                     char** argv);
 
-// Prints "duel-server: MESSAGE" and a newline to stderr.
+// Prints a line to stderr. Where nobody can read it, because the disk is full, it is
+// lost and nothing else.
+void say(const std::string& line);
+// The same for "duel-server: MESSAGE".
 void complain(const std::string& message);
 
 }  // namespace duel

@@ -15,10 +15,11 @@ std::string temporary(const std::string& path) {
 }
 
 std::unexpected<std::string> trouble(const std::string& path, int error) {
+  bool is_full = error == ENOSPC || error == EDQUOT;
   return std::unexpected(
-      fmt::format("--stats-file: cannot write {}: {} (name a file in a "
-                  "directory that exists and can be written)",
-                  path, std::strerror(error)));
+      fmt::format("--stats-file: cannot write {}: {} ({})", path, std::strerror(error),
+                  is_full ? "free space there, or name a file elsewhere"
+                          : "name a file in a directory that exists and can be written"));
 }
 
 }  // namespace
@@ -42,8 +43,10 @@ std::expected<stats_file, std::string> stats_file::open(std::string path) {
 }
 
 stats_file::~stats_file() {
-  if (!out_.is_open()) return;
-  out_.close();
+  if (out_.is_open()) remove();
+}
+
+void stats_file::remove() noexcept {
   std::error_code ignored;
   std::filesystem::remove(temporary(path_), ignored);
 }
@@ -51,13 +54,17 @@ stats_file::~stats_file() {
 std::expected<void, std::string> stats_file::write(const std::string& text) {
   if (path_.empty()) return {};
   errno = 0;
-  out_ << text << std::flush;
-  if (!out_) return trouble(temporary(path_), errno ? errno : EIO);
+  out_ << text;
+  out_.close();  // before the rename: some file systems find only now that they are full
   std::error_code error;
-  std::filesystem::rename(temporary(path_), path_, error);
-  if (error) return trouble(path_, error.value());
-  out_.close();
-  return {};
+  if (!out_) {
+    error.assign(errno ? errno : EIO, std::generic_category());
+  } else {
+    std::filesystem::rename(temporary(path_), path_, error);
+  }
+  if (!error) return {};
+  remove();
+  return trouble(path_, error.value());
 }
 
 }  // namespace duel

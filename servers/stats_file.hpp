@@ -19,9 +19,10 @@ class stats_file {
 
  private:
   explicit stats_file(std::string path) : path_(std::move(path)) {}
+  void remove() noexcept;
 
   std::string path_;
-  std::ofstream out_;  // open: the temporary file exists
+  std::ofstream out_;  // open: the temporary file exists and is not in its place
 };
 
 }  // namespace duel

@@ -137,13 +137,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(model: str, *flags: str, workers: int = 2,
-            before_exec: Callable[[], None] | None = None) -> Iterator[Server]:
-    """A server at a port of the kernel's choice, ready on entry, drained and checked on exit."""
+def serving(model: str, *flags: str, workers: int = 2, before_exec: Callable[[], None] | None = None,
+            launcher: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A server at a port of the kernel's choice, ready on entry, drained and checked on exit.
+    The launcher is a command that becomes the one given to it."""
     assert BINARY.exists(), f"{BINARY} is missing: build it, or name another build in DUEL_BUILD"
     with tempfile.TemporaryDirectory(prefix="duel-test-") as name:
         folder = Path(name)
-        argv = [str(BINARY), *model_flags(model), "--workers", str(workers), "--listen", "127.0.0.1:0",
+        argv = [*launcher, str(BINARY), *model_flags(model), "--workers", str(workers), "--listen", "127.0.0.1:0",
                 "--stats-file", str(folder / "stats.json"), *flags]
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             server = Server(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,

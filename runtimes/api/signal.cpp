@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <system_error>
+
 namespace duel {
 
 namespace {
@@ -21,7 +23,13 @@ stop_on_signal::stop_on_signal(scheduler& target, duration patience) : target_(t
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t set = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  watcher_ = std::thread([this, patience] { watch(patience); });
+  try {
+    watcher_ = std::thread([this, patience] { watch(patience); });
+  } catch (const std::system_error& e) {
+    throw std::system_error(e.code(),
+                            "no thread to wait for signals (raise ulimit -u, "
+                            "kernel.threads-max or pids.max, or free memory)");
+  }
 }
 
 stop_on_signal::~stop_on_signal() {

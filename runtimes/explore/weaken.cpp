@@ -25,17 +25,15 @@ bool changes_nothing(const place& p) {
 
 std::vector<place> places_of(std::vector<model>& all) {
   std::map<std::pair<std::string, unsigned>, place> found;
-  std::vector<std::chrono::nanoseconds> took;
+  std::vector<std::size_t> breadth;  // places that each model comes by
   for (std::size_t i = 0; i < all.size(); ++i) {
     std::set<atomic_site> sites;
     world.collect_sites(&sites);
-    auto& took_it = took.emplace_back();
     std::erase_if(all[i].memories, [&](memory_model memory) {
-      auto v = explore(all[i], memory, {.time = look});
-      took_it += v.took;
-      return !v.holds();
+      return !explore(all[i], memory, {.time = look}).holds();
     });
     world.collect_sites(nullptr);
+    breadth.push_back(sites.size());
     for (const auto& each : sites) {
       frame at{"", std::string(each.file), each.line};
       if (!at.is_of_interest() || at.file().starts_with("runtimes/explore/")) continue;
@@ -50,7 +48,7 @@ std::vector<place> places_of(std::vector<model>& all) {
   }
   std::vector<place> places;
   for (auto& [key, p] : found) {
-    std::ranges::sort(p.models, {}, [&](std::size_t i) { return took[i]; });
+    std::ranges::sort(p.models, {}, [&](std::size_t i) { return breadth[i]; });
     places.push_back(std::move(p));
   }
   return places;
@@ -74,7 +72,7 @@ attempt try_mutant(const mutant& m, const std::vector<model>& all,
   attempt tried;
   world.mutate(m.what);
   // All models briefly before any of them long; the weak memory sees most.
-  for (std::chrono::milliseconds slice(50); tried.by == nullptr; slice *= 6) {
+  for (std::chrono::milliseconds slice(20); tried.by == nullptr; slice *= 25) {
     bool was_cut = false;
     for (auto i : m.at->models) {
       const model& by = all[i];
@@ -82,7 +80,9 @@ attempt try_mutant(const mutant& m, const std::vector<model>& all,
            {memory_model::weak, memory_model::tso, memory_model::interleaving}) {
         bool is_made_for_it = std::ranges::find(by.memories, memory) != by.memories.end();
         if (!is_made_for_it || tried.by || tried.found.took >= most) continue;
-        auto v = explore(by, memory, {.time = slice});
+        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            most - tried.found.took);
+        auto v = explore(by, memory, {.time = std::min(slice, left)});
         was_cut = was_cut || (v.holds() && !v.is_complete && v.bound != by.bound);
         v.executions += tried.found.executions;
         v.steps += tried.found.steps;

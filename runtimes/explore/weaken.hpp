@@ -16,7 +16,7 @@ struct place {
   unsigned line = 0;
   std::set<step_kind> kinds;
   std::set<std::memory_order> orders;
-  std::vector<std::size_t> models;  // that come by, quickest first
+  std::vector<std::size_t> models;  // that come by; first those that do little else
   [[nodiscard]] bool is_relaxed() const {  // relaxed: nothing to weaken
     return orders == std::set{std::memory_order_relaxed};
   }

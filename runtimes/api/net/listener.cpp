@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "runtimes/api/call.hpp"
 #include "runtimes/api/count.hpp"
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
@@ -151,6 +152,29 @@ result<int> listener::accept_descriptor() {
   return static_cast<int>(op.result);
 }
 
+namespace {
+
+// Listens at another home, in a task of its own there.
+result<void> serve_at(unsigned home, int fd, const handler& on_connection) {
+  bool is_taken = false;
+  try {
+    return call_at(home, [&]() -> result<void> {
+      is_taken = true;
+      auto there = listener::adopt(fd);
+      if (!there) return std::unexpected(there.error());
+      spawn([l = std::move(*there), on_connection]() mutable {
+        accept_loop(std::move(l), on_connection);
+      }).detach();
+      return {};
+    });
+  } catch (const std::system_error& e) {  // no stack for the call
+    if (!is_taken) ::close(fd);
+    return std::unexpected(e.code());
+  }
+}
+
+}  // namespace
+
 result<void> serve(endpoint where, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready) {
   scheduler& owner = current_task()->owner;
@@ -160,13 +184,19 @@ result<void> serve(endpoint where, std::function<void(stream)> on_connection,
   endpoint bound = endpoint::of_socket(fds->front());
   handler shared =
       std::make_shared<std::function<void(stream)>>(std::move(on_connection));
-  for (unsigned home = 1; home < homes; ++home) {
-    spawn_at(home, [fd = (*fds)[home], shared] {
-      if (auto l = listener::adopt(fd)) accept_loop(std::move(*l), shared);
-    });
-  }
   auto here = listener::adopt(fds->front());
-  if (!here) return std::unexpected(here.error());
+  auto opened = here ? result<void>() : std::unexpected(here.error());
+  for (unsigned home = 1; home < homes; ++home) {
+    if (!opened) {
+      ::close((*fds)[home]);
+    } else {
+      opened = serve_at(home, (*fds)[home], shared);
+    }
+  }
+  if (!opened) {
+    owner.stop(stop_mode::drain);  // homes that listen already
+    return opened;
+  }
   ready(bound);
   accept_loop(std::move(*here), shared);
   return {};

@@ -57,7 +57,9 @@ class epoll_driver final : public polled_driver {
         [](evutil_socket_t, short, void*) {}, nullptr);
     event_assign(
         &alarm_, base_, -1, 0, [](evutil_socket_t, short, void*) {}, nullptr);
-    event_add(&bell_watch_, nullptr);
+  }
+  [[nodiscard]] int open() noexcept {
+    return event_add(&bell_watch_, nullptr) < 0 ? errno : 0;
   }
   ~epoll_driver() override {
     event_del(&bell_watch_);
@@ -223,6 +225,8 @@ void epoll_driver::set_alarm(time_point deadline) noexcept {
 
 result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
                                                    sharing users) {
+  // What it would warn of is in its results.
+  event_set_log_callback([](int, const char*) {});
   static const int threads_enabled = evthread_use_pthreads();
   if (threads_enabled < 0) return failure(std::errc::not_supported);
   std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(),
@@ -242,7 +246,9 @@ result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
     ::close(doorbell);
     return failure(error);
   }
-  return std::make_unique<epoll_driver>(base, doorbell, deadlines);
+  auto made = std::make_unique<epoll_driver>(base, doorbell, deadlines);
+  if (int error = made->open()) return failure(error);
+  return made;
 }
 
 }  // namespace duel::epoll

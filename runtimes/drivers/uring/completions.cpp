@@ -135,11 +135,13 @@ void uring_driver::complete_handed_over(uring_socket& s) noexcept {
   // A kernel that will not pin more memory, or a socket that cannot: it copies instead.
   if (s.is_borrowed &&
       (s.sent == -ENOMEM || s.sent == -ENOBUFS || s.sent == -EOPNOTSUPP)) {
-    return arm_send(s, s.handed_over.bytes(), false);
+    return arm_send(s, s.owed, false);
   }
-  auto owed = static_cast<int>(s.handed_over.bytes().size());
+  if (s.sent > 0) s.owed = s.owed.subspan(static_cast<std::size_t>(s.sent));
+  bool is_interrupted = !s.owed.empty() && (s.sent > 0 || s.sent == -EINTR);
+  if (is_interrupted && !s.out.is_cancelling) return arm_send(s, s.owed, s.is_borrowed);
   bool is_lost = s.is_borrowed && s.out.is_cancelling;  // with the connection
-  if (s.sent != owed || is_lost) {
+  if (!s.owed.empty() || is_lost) {
     s.send_error = s.out.expired ? -ETIMEDOUT : s.sent < 0 ? s.sent : -EPIPE;
   }
   s.handed_over.reset();

@@ -89,7 +89,7 @@ class oneshot_driver final : public polled_driver {
   bool complete(const ::io_uring_cqe& cqe) noexcept;
   void take_bytes(request& r, const ::io_uring_cqe& cqe) noexcept;
   void ask_to_cancel(request& r, task& asker) noexcept;
-  void handle_asked() noexcept;
+  bool handle_asked() noexcept;
 
   counters& book_;
   ring ring_;
@@ -163,8 +163,9 @@ void oneshot_driver::submit(request& r) noexcept {
 // --- the ring's thread -----------------------------------------------------------------
 
 unsigned oneshot_driver::poll(time_point deadline) noexcept {
-  handle_asked();
-  ring_.enter(std::min(deadline, wheel_.next_event()));
+  // Who is woken here waits in the poller's queue: that is no time to sleep.
+  bool has_woken = handle_asked();
+  ring_.enter(has_woken ? at_once : std::min(deadline, wheel_.next_event()));
   unsigned found = 0;
   ring_.reap([&](const ::io_uring_cqe& cqe) { found += complete(cqe); });
   if (!wheel_.empty()) wheel_.advance(clock::now());
@@ -185,7 +186,10 @@ bool oneshot_driver::complete(const ::io_uring_cqe& cqe) noexcept {
   r.op.result = cqe.res;
   if (cqe.flags & IORING_CQE_F_BUFFER) take_bytes(r, cqe);
   if (r.has_expired && r.op.result == -ECANCELED) r.op.result = -ETIMEDOUT;
-  bool failed_to_try = r.op.result == -ENOBUFS || r.op.result == -EINTR;
+  // Of a receive ENOBUFS is about the ring's buffers, of others about the kernel's
+  // memory.
+  bool lacks_buffer = r.op.kind == io_kind::receive && r.op.result == -ENOBUFS;
+  bool failed_to_try = lacks_buffer || r.op.result == -EINTR;
   if (failed_to_try && !r.is_cancelling) {
     submit(r);
     return true;
@@ -230,9 +234,11 @@ void oneshot_driver::cancel(request& r) noexcept {
 }
 
 // Before the ring is entered: what is cancelled here is submitted before any further
-// completion is seen, so the address still means this request.
-void oneshot_driver::handle_asked() noexcept {
-  if (!asked_.load(std::memory_order_relaxed)) return;  // relaxed: interrupt() follows
+// completion is seen, so the address still means this request. True: somebody was woken.
+bool oneshot_driver::handle_asked() noexcept {
+  if (!asked_.load(std::memory_order_relaxed)) {  // relaxed: interrupt() follows
+    return false;
+  }
   request* r;
   {
     std::lock_guard lock(mutex_);
@@ -247,6 +253,7 @@ void oneshot_driver::handle_asked() noexcept {
     std::move(asker).wake();
     r = next;
   }
+  return true;
 }
 
 }  // namespace

@@ -81,24 +81,26 @@ ring::~ring() {
   }
 }
 
+// What a call that failed (EAGAIN, EBUSY, EINTR) has left is still to be handed over.
 void ring::note_hand_over() noexcept {
-  queued_ = turns_held_ = 0;
+  queued_ = is_polled_ ? 0 : ::io_uring_sq_ready(&ring_);
+  turns_held_ = 0;
 }
 
 // Takes them all, the wrong ones too (SUBMIT_ALL).
 void ring::submit() noexcept {
-  note_hand_over();
   done_.calls +=
       !is_polled_ || (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_NEED_WAKEUP);
   ::io_uring_submit(&ring_);
+  note_hand_over();
 }
 
 void ring::look() noexcept {
   if (is_due()) {
     if (is_polled_) return submit();  // completes without being asked
     ++done_.calls;
-    note_hand_over();
     ::io_uring_submit_and_get_events(&ring_);
+    note_hand_over();
   } else if (asks_for_us()) {
     ++done_.calls;
     ::io_uring_get_events(&ring_);
@@ -108,7 +110,6 @@ void ring::look() noexcept {
 void ring::enter(time_point deadline) noexcept {
   if (deadline == at_once) return look();
   ++done_.calls;
-  note_hand_over();
   if (deadline == never) {
     ::io_uring_submit_and_wait(&ring_, 1);
   } else {
@@ -117,6 +118,7 @@ void ring::enter(time_point deadline) noexcept {
     ::io_uring_cqe* first;
     ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
   }
+  note_hand_over();
 }
 
 void ring::interrupt() noexcept {

@@ -132,12 +132,13 @@ void uring_driver::send(uring_socket& s, operation& op, task& self) {
     arm_send(s, op.data, chosen_.send == send_mode::zero_copy && !op.lease.empty());
     if (!op.lease.empty()) {
       s.handed_over = std::move(op.lease);
+      s.owed = op.data;
       op.result = static_cast<std::int64_t>(op.data.size());
       return;
     }
     await_send(s, self);  // the kernel reads the caller's memory until then
     op.result = s.sent;
-    if (s.sent != -ECANCELED) return;
+    if (s.sent != -ECANCELED && s.sent != -EINTR) return;
     op.result = interruption(self, s.out);
     if (op.result != 0) return;
   }

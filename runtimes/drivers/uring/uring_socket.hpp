@@ -11,7 +11,9 @@
 // Everything belongs to the driver's thread. Each side has one task at most.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "runtimes/core/operation.hpp"
@@ -75,6 +77,7 @@ struct uring_socket final : socket {
   direction out;             // send
   int sent = 0;              // the completed send's result
   buffer_lease handed_over;  // what the send under way sends, if its task has gone on
+  std::span<const std::byte> owed;  // of that, what has not yet left
   bool is_borrowed = false;  // zero-copy: the kernel gives the memory back last of all
   bool is_taken = false;     // and has taken the bytes: only that is missing
   int send_error = 0;        // -errno of such a send, for every later one
