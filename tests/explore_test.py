@@ -63,6 +63,22 @@ def test_a_weakened_place_of_the_kit_is_found_and_replayed() -> None:
     assert explore("parker/", "--memory", "weak").returncode == 0
 
 
+def test_a_missing_store_load_order_loses_a_wake_up_only_where_stores_are_buffered(tmp_path: Path) -> None:
+    """A load in place of the producer's read-modify-write: wrong on every machine that buffers stores (tokio#1788)."""
+    source = "runtimes/stealing/parking.hpp"
+    text = (ROOT / source).read_text().splitlines()
+    line = next(number for number, each in enumerate(text, 1) if "fetch_add(0" in each and "(P2)" in each)
+    found = tmp_path / "found.json"
+    argv = ["parking/push_beside_sleep", "--mutate", f"{source}:{line}:load", "--json", str(found)]
+    assert explore(*argv, "--memory", "tso").returncode == 1
+    result = json.loads(found.read_text())["results"][0]
+    assert result["verdict"] == "deadlock"
+    assert result["executions"] <= 10_000
+    plain = explore(*argv, "--memory", "interleaving")
+    assert plain.returncode == 0, plain.stdout
+    assert json.loads(found.read_text())["results"][0]["executions"] > result["executions"]
+
+
 def test_json_has_the_steps_of_the_text(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     found = explore("example/data_race", "--memory", "weak", "--json", str(file))
