@@ -3,7 +3,8 @@
 //
 // Move-only. wake() may be called from any thread, at any time, also after the task
 // finished; a woken task may find nothing changed, so every wait is a loop over its
-// condition. clone() is for the task's own scheduler (sharded: its own shard), because
+// condition. What it uses last is the task's scheduler: a thread that is none of the
+// scheduler's has returned from wake() before the scheduler is destroyed. clone() is for the task's own scheduler (sharded: its own shard), because
 // there the reference count is plain memory.
 #pragma once
 

@@ -7,13 +7,15 @@
 
 namespace duel::explore {
 
-// models/task_models.cpp, join_models.cpp: the state word, wakers, handles
+// task_models.cpp, join_models.cpp, blocking_models.cpp, channel_models.cpp: the state
+// word, wakers, handles; tasks that own their thread; channels between tasks
 void add_task_models(std::vector<model>& to);
-// models/queue_models.cpp: run queue, inject queue, mailbox, stack pool
+// queue_models.cpp, mailbox_models.cpp: queues, mailboxes and doorbells, stacks
 void add_queue_models(std::vector<model>& to);
-// models/parking_models.cpp: who sleeps and who wakes; readiness, deadlines
+// parking_models.cpp, parker_models.cpp, waiting_models.cpp, deadline_models.cpp: who
+// sleeps and who wakes; readiness, stops, deadlines, timers
 void add_parking_models(std::vector<model>& to);
-// models/scheduler_models.cpp, sharded_models.cpp: whole schedulers
+// scheduler_models.cpp, sharded_models.cpp: whole schedulers
 void add_scheduler_models(std::vector<model>& to);
 void add_sharded_models(std::vector<model>& to);
 
