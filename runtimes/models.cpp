@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "runtimes/core/pinned_thread.hpp"
+#include "runtimes/core/shuffle.hpp"
 #include "runtimes/corners.hpp"
 #include "runtimes/drivers/blocking/blocking_driver.hpp"
 #include "runtimes/serial/serial_scheduler.hpp"
@@ -68,6 +69,7 @@ unsigned model_options::available_cpus() noexcept {
 }
 
 made_model make_model(const model_options& options) {
+  if (auto wrong = shuffle::complaint(); !wrong.empty()) return std::unexpected(wrong);
   if (options.workers < 1) return std::unexpected("--workers must be at least 1");
   if (options.workers > most_workers) {
     return std::unexpected(fmt::format("--workers must be at most {}", most_workers));

@@ -72,7 +72,8 @@ def parser() -> Parser:
     build = command("build", "configure and build")
     build.add_argument("--preset", choices=PRESETS, default="release", help="default: release")
     test = command("test", "build, then run the unit and whole-program tests",
-                   "By default under dev, asan\nand tsan. The last line is `N passed, N failed`.")
+                   "By default under dev, asan\nand tsan; then, with dev, every model of the explorer and every mutant. The last line is\n"
+                   "`N passed, N failed`.")
     which = test.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=TESTED_PRESETS, help="this build only (release has no unit tests)")
     which.add_argument("--all-presets", action="store_true", help="dev, release, asan and tsan")

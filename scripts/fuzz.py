@@ -20,6 +20,7 @@ PRESET = "asan"
 CORPUS = ROOT / "tests" / "corpus"
 WORK = ROOT / "build" / "fuzz"
 _STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: \d+ corp: (\d+)/")
+_WRITTEN = re.compile(r"Test unit written to (.+)")
 
 
 def targets() -> list[str]:
@@ -33,11 +34,15 @@ def run(chosen: list[str], minutes: int) -> bool:
     return all([_run(name, seconds) for name in chosen])
 
 
+def written(output: list[str]) -> list[str]:
+    """The failing inputs that libFuzzer names: one that is known already is written over."""
+    return sorted({match[1].strip() for match in map(_WRITTEN.search, output) if match})
+
+
 def _run(name: str, seconds: int) -> bool:
     found, failures = WORK / name / "corpus", WORK / name / "failures"
     for folder in (found, failures):
         folder.mkdir(parents=True, exist_ok=True)
-    before = set(failures.iterdir())
     program = shown(build_dir(PRESET) / "servers" / f"fuzz_{name}")
     argv = [program, f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20",
             f"-dict={shown(CORPUS / 'http.dict')}", f"-artifact_prefix={shown(failures)}/",
@@ -60,10 +65,10 @@ def _run(name: str, seconds: int) -> bool:
         line.finish(said)
         return True
     line.finish("failed")
-    new = sorted(set(failures.iterdir()) - before)
-    if not new:
+    inputs = written(output)
+    if not inputs:
         raise UserError(f"fuzz_{name} ended with status {code}:\n" + "".join(output[-15:]).rstrip())
     print("".join(output[-60:]).rstrip())
-    for path in new:
-        print(f"failed: {name} on {shown(path)}; once more: {program} {shown(path)}")
+    for path in inputs:
+        print(f"failed: {name} on {path}; once more: {program} {path}")
     return False

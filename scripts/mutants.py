@@ -2,7 +2,7 @@
 
 Logic mutants are patches, runtimes/explore/mutants/*.patch: the patched files go into an overlay
 folder that is searched for includes first, what depends on them is compiled again, and the models
-that the patch names must fail. Memory-order mutants need no compiler: duel-explore --weaken relaxes
+that the patch names must fail, which without the patch hold. Memory-order mutants need no compiler: duel-explore --weaken relaxes
 every place in turn. Those that no model can tell from the original are listed, with the reason, in
 runtimes/explore/mutants/equivalent.txt.
 """
@@ -14,13 +14,14 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from scripts import processes
 from scripts.errors import UserError
 from scripts.paths import CACHE, ROOT, build_dir
 from scripts.progress import Line
@@ -33,6 +34,9 @@ _MODEL = re.compile(r"model:\s*(\S+)\s+memory:\s*(\S+)")
 _HUNK = re.compile(r"^@@ -(\d+)")
 _DEFINES = re.compile(r"^void (add_\w+_models)\([^;{]*\{", re.MULTILINE)
 _FOUND_S = 20  # for a logic mutant, all its models together
+_HOLDS_S = 4  # for a model without the patch
+_COMPILE_S = 600  # only what hangs takes so long
+_WEAKEN_S = 1800
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,7 @@ class Kit:
                         for source, each in self.commands.items()}
         self.build = build
         self.inputs = self._inputs()
-        made = subprocess.run(["ninja", "-C", str(build), "-t", "commands", "duel-explore"], capture_output=True,
-                              text=True, check=True).stdout.splitlines()
+        made = _ninja(build, "commands", "duel-explore").splitlines()
         self.link = made[-1].removeprefix(": && ").removesuffix(" && :")
         self.models = {source: _DEFINES.findall(source.read_text()) for source in self.commands
                        if source.parent.name == "models" and source.parent.parent.name == "explore"}
@@ -125,16 +128,21 @@ class Kit:
                 self.adding.setdefault(name, source)
 
     def _inputs(self) -> dict[str, set[Path]]:
-        text = subprocess.run(["ninja", "-C", str(self.build), "-t", "deps"], capture_output=True, text=True,
-                              check=True).stdout
         inputs: dict[str, set[Path]] = {}
         current: set[Path] = set()
-        for line in text.splitlines():
+        for line in _ninja(self.build, "deps").splitlines():
             if line and not line.startswith(" "):
                 current = inputs.setdefault(line.split(":")[0], set())
             elif line.strip():
                 current.add((self.build / line.strip()).resolve())
         return inputs
+
+
+def _ninja(build: Path, *tool: str) -> str:
+    done = processes.run(["ninja", "-C", str(build), "-t", *tool])
+    if done.returncode != 0:
+        raise UserError(f"ninja -t {tool[0]}: {_error_in(done.stderr)} (./duel clean starts afresh)")
+    return done.stdout
 
 
 def _error_in(words: str) -> str:
@@ -153,15 +161,14 @@ def _compile(kit: Kit, source: Path, overlay: Path) -> tuple[str, str]:
     first = next(i for i, each in enumerate(argv) if each.startswith(("-I", "-D")))
     argv[first:first] = [f"-I{overlay}"]
     argv = ["-O1" if each == "-O2" else "-g0" if each in ("-g", "-g1") else each for each in argv]
-    done = subprocess.run(argv, cwd=entry["directory"], capture_output=True, text=True, check=False)
+    done = processes.run(argv, _COMPILE_S, cwd=entry["directory"])
     if done.returncode != 0:
         raise UserError(f"does not compile: {_error_in(done.stderr)}")
     return kit.objects[source], str(to)
 
 
-def build_mutant(kit: Kit, patch: Patch) -> Path:
+def build_mutant(kit: Kit, patch: Patch, overlay: Path) -> Path:
     """Links the changed sources and the named models only; the other models are left out."""
-    overlay = CACHE / "mutants" / patch.name
     touched = set()
     for name, hunks in patch.files.items():
         text = apply(hunks, (ROOT / name).read_text()) if (ROOT / name).is_file() else None
@@ -197,31 +204,68 @@ def build_mutant(kit: Kit, patch: Patch) -> Path:
     # First, so that of inline functions and of the library's members the linker takes these.
     at = next(i for i, each in enumerate(argv) if each.endswith(".o"))
     argv[at:at] = [*replaced.values(), str(stub)]
-    done = subprocess.run(argv, cwd=kit.build, capture_output=True, text=True, check=False)
+    done = processes.run(argv, _COMPILE_S, cwd=kit.build)
     if done.returncode != 0:
         raise UserError(f"does not link: {_error_in(done.stderr)}")
     return program
 
 
-def try_patch(kit: Kit, patch: Patch) -> Row:
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """For one mutant of one run: what an older one patched must not be found."""
+    return tempfile.TemporaryDirectory(prefix="mutant-", dir=CACHE)
+
+
+def _explored(program: Path, model: str, memory: str, seconds: int, out: Path) -> dict:
+    """What duel-explore found; raises UserError with how it ended instead."""
+    argv = [str(program), model, "--memory", memory, "--time", str(seconds), "--json", str(out)]
+    out.unlink(missing_ok=True)
     try:
-        program = build_mutant(kit, patch)
+        done = processes.run(argv, 4 * seconds + 30)
+    except subprocess.TimeoutExpired:
+        raise UserError("hangs the explorer") from None
+    found = json.loads(out.read_text()).get("results") if done.returncode in (0, 1) and out.is_file() else None
+    if not found:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise UserError(f"ends the explorer: {words[-1] if words else done.returncode}")
+    return found[0]
+
+
+def fails_unpatched(model: str, memory: str) -> str | None:
+    """Why a mutant that this model catches says nothing. Out of time is no failure."""
+    with _own_folder() as folder:
+        try:
+            verdict = _explored(EXPLORE, model, memory, _HOLDS_S, Path(folder) / "found.json")["verdict"]
+        except UserError as error:
+            verdict = str(error)
+    return None if verdict == "holds" else f"fails without the patch: {model} {memory}: {verdict}"
+
+
+def judge_patched(rows: list[Row], patches: list[Patch], unpatched: dict[tuple[str, str], str | None]) -> list[Row]:
+    """A model that fails without the patch, too, has caught nothing."""
+    models = {patch.name: patch.models for patch in patches}
+    wrong = {row.name: next(filter(None, map(unpatched.get, models[row.name])), None) for row in rows}
+    return [replace(row, outcome=wrong[row.name]) if wrong[row.name] and row.outcome in ("caught", "survives") else row
+            for row in rows]
+
+
+def try_patch(kit: Kit, patch: Patch) -> Row:
+    with _own_folder() as folder:
+        return _try_patch(kit, patch, Path(folder))
+
+
+def _try_patch(kit: Kit, patch: Patch, overlay: Path) -> Row:
+    try:
+        program = build_mutant(kit, patch, overlay)
+    except subprocess.TimeoutExpired:
+        return Row(patch.name, patch.stands_for, f"does not compile in {_COMPILE_S} s")
     except UserError as error:
         return Row(patch.name, patch.stands_for, str(error))
     executions, seconds = 0, 0.0
     for model, memory in patch.models:
-        out = program.parent / "found.json"
-        out.unlink(missing_ok=True)
-        argv = [str(program), model, "--memory", memory, "--time", str(_FOUND_S), "--json", str(out)]
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=4 * _FOUND_S)
-        except subprocess.TimeoutExpired:
-            return Row(patch.name, patch.stands_for, "hangs the explorer", model, memory)
-        if done.returncode not in (0, 1) or not out.is_file():
-            words = (done.stderr or done.stdout).strip().splitlines()
-            return Row(patch.name, patch.stands_for, f"ends the explorer: {words[-1] if words else done.returncode}",
-                       model, memory)
-        result = json.loads(out.read_text())["results"][0]
+            result = _explored(program, model, memory, _FOUND_S, overlay / "found.json")
+        except UserError as error:
+            return Row(patch.name, patch.stands_for, str(error), model, memory)
         executions += result["executions"]
         seconds += result["seconds"]
         if result["verdict"] != "holds":
@@ -263,38 +307,50 @@ def judge(found: list[dict], listed: dict[tuple[str, str, str], str]) -> list[Ro
     return rows
 
 
-def _weaken(part: int) -> list[dict]:
-    out = CACHE / f"weaken-{part}.json"
-    out.unlink(missing_ok=True)
-    done = subprocess.run([str(EXPLORE), "--all", "--weaken", "--time", "4", "--part", f"{part}/{JOBS}", "--json",
-                           str(out)], capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1) or not out.is_file():
-        raise UserError(f"duel-explore --weaken: {done.stderr.strip() or done.returncode}")
-    return json.loads(out.read_text())["mutants"]
+def untried(shares: list[dict]) -> list[Row]:
+    """Each share looks for the places by itself, for a time: one may know a mutant that another had to try."""
+    known = {name for share in shares for name in share.get("all") or ()}
+    return [Row(name, "", "was not tried")
+            for name in sorted(known - {each["name"] for share in shares for each in share["mutants"]})]
+
+
+def _weaken(part: int) -> dict:
+    with _own_folder() as folder:
+        out = Path(folder) / "weaken.json"
+        argv = [str(EXPLORE), "--all", "--weaken", "--time", "4", "--part", f"{part}/{JOBS}", "--json", str(out)]
+        try:
+            done = processes.run(argv, _WEAKEN_S)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"not over in {_WEAKEN_S} s: {shlex.join(argv)}") from None
+        if done.returncode not in (0, 1) or not out.is_file():
+            raise UserError(f"duel-explore --weaken: {done.stderr.strip() or done.returncode}")
+        return json.loads(out.read_text())
 
 
 # --- all of it -------------------------------------------------------------------------------------
 
-def run_all(only: Callable[[str], bool] = lambda name: True) -> list[Row]:
-    """Every mutant whose name is wanted."""
+def run_all(only: Callable[[str], bool] = lambda name: True, weakens: bool = True) -> list[Row]:
+    """Every mutant whose name is wanted; with `weakens` also those of memory orders."""
     patches = [each for each in map(read_patch, sorted(FOLDER.glob("*.patch"))) if only(each.name)]
     listed = read_equivalent(EQUIVALENT.read_text()) if EQUIVALENT.is_file() else {}
     CACHE.mkdir(exist_ok=True)
     kit = Kit()
     line = Line("mutants")
-    rows: list[Row] = []
-    shares: list[dict] = []
-    lock = threading.Lock()
-    with ThreadPoolExecutor(JOBS) as pool:
+    with processes.pool(JOBS) as pool:
+        unpatched = {each: pool.submit(fails_unpatched, *each) for patch in patches for each in patch.models}
         tasks = [pool.submit(try_patch, kit, each) for each in patches]
-        weaker = [pool.submit(_weaken, part) for part in range(1, JOBS + 1)] if only("relax") else []
-        for done, task in enumerate(as_completed([*tasks, *weaker]), 1):
-            with lock:
-                (shares.extend if task in weaker else rows.append)(task.result())
-            line.update(done, len(tasks) + len(weaker))
-    rows.sort(key=lambda row: row.name)
+        weaker = [pool.submit(_weaken, part) for part in range(1, JOBS + 1)] if weakens else []
+        everything = [*unpatched.values(), *tasks, *weaker]
+        for done, task in enumerate(as_completed(everything), 1):
+            task.result()  # or what went wrong
+            line.update(done, len(everything))
+    rows = judge_patched([task.result() for task in tasks], patches,
+                         {each: task.result() for each, task in unpatched.items()})
     if weaker:
-        rows += judge(sorted(shares, key=lambda each: (each["file"], each["line"])), listed)
+        shares = [task.result() for task in weaker]
+        found = sorted((each for share in shares for each in share["mutants"]),
+                       key=lambda each: (each["file"], each["line"]))
+        rows += [row for row in [*judge(found, listed), *untried(shares)] if only("relax") or only(row.name)]
     bad = sum(not row.is_right for row in rows)
     line.finish(f"{len(rows) - bad} of {len(rows)} as they should be")
     return rows

@@ -101,12 +101,13 @@ class Stages:
 def run(presets: list[str], expression: str | None) -> bool:
     """Runs the suites; the last line printed is `N passed, N failed`. True when nothing failed."""
     tally = Tally()
-    names = [f"{what} {preset}" for preset in presets for what in ("build", "ctest", "pytest")]
+    tested = [] if explore.is_only_for(expression) else presets
+    names = [f"{what} {preset}" for preset in tested for what in ("build", "ctest", "pytest")]
     explores = "dev" in presets and any(explore.selection(expression))
     if explores:
         names.append("explore")
     stages = Stages(names, whole=expression is None)
-    for index, preset in enumerate(presets):
+    for index, preset in enumerate(tested):
         stages.run(partial(build, preset))
         stages.run(partial(_ctest, preset, expression, tally))
         stages.run(partial(_pytest, preset, expression, index == 0, tally))

@@ -2,10 +2,11 @@
 // says what an atomic is.
 //
 // Shipped, these names are the standard library's. In the explorer's build
-// (DUEL_EXPLORE, runtimes/explore) they are instrumented, so that it runs *these* sources,
-// not copies of them, through every interleaving. Code in core, stealing and sharded, and
-// the lock-free parts of the drivers, takes its atomics, locks, threads and checked plain
-// data from here.
+// (DUEL_EXPLORE, runtimes/explore) they are instrumented, so that it runs *these*
+// sources, not copies of them, through every interleaving. Code in core, stealing and
+// sharded, the readiness of the epoll driver, and what tasks meet through in api take
+// their atomics, locks, threads and checked plain data from here. Counters and the
+// io_uring drivers do not.
 #pragma once
 
 #include <atomic>

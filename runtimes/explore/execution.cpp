@@ -109,9 +109,8 @@ failure execution::run(const std::function<void()>& body, search& by,
   }
   if (failed_ == failure::none && heap.live_blocks() > 0) {
     end(failure::leak,
-        std::to_string(heap.live_blocks()) +
-            " allocations are left when all threads "
-            "have ended",
+        "left when all threads have ended: " + std::to_string(heap.live_blocks()) +
+            (heap.live_blocks() == 1 ? " allocation" : " allocations"),
         {});
   }
   if (trace_) record_threads();
@@ -260,6 +259,7 @@ agent execution::decide() {
   if (is_buffer(chosen)) return chosen;
   thread& t = threads_[chosen];
   if (t.is == thread::state::asleep) {
+    access(time_location, chosen, use::write);
     t.is = thread::state::ready;
     t.timed_out = true;
     now_ = std::max(now_, t.deadline);

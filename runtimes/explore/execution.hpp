@@ -20,7 +20,7 @@ namespace duel::explore {
 struct settings {
   memory_model memory = memory_model::interleaving;
   std::uint32_t most_steps = 20'000;  // of one execution; more is a livelock
-  bool early_timeouts = false;        // a deadline may come before its time, at a cost
+  bool early_timeouts = true;         // a deadline may come before its time, at a cost
   bool weak_failures = false;         // compare_exchange_weak may fail, at a cost
 };
 
@@ -145,7 +145,9 @@ class execution {
   void end(failure kind, std::string_view what, site at) noexcept;
   [[nodiscard]] time clock() const noexcept { return now_; }
   [[nodiscard]] unsigned number() const noexcept { return number_; }
-  vector_clock fences;  // what sequentially consistent fences pass on
+  vector_clock fences;       // what sequentially consistent fences pass on
+  location fences_location;  // that they depend on each other
+  location time_location;    // read by who looks at the clock, written by a timeout
 
  private:
   static constexpr agent nobody = max_agents;

@@ -93,6 +93,8 @@ std::optional<verdict> replay(const model& m, memory_model memory, std::string_v
   world.record_into(into);
   run_once(m, settings_of(m, memory), by, v);
   world.record_into(nullptr);
+  v.replay = by.replay_string();
+  if (!by.fits()) return std::nullopt;
   return v;
 }
 

@@ -52,7 +52,8 @@ struct verdict {
 [[nodiscard]] verdict explore_random(const model& m, memory_model memory,
                                      std::uint64_t seed, unsigned depth,
                                      const limits& most);
-// One execution. `into`, if given, gets its steps. Nothing: the string is no replay.
+// One execution. `into`, if given, gets its steps. Nothing: the string is no replay,
+// or none of this model.
 [[nodiscard]] std::optional<verdict> replay(const model& m, memory_model memory,
                                             std::string_view text, trace* into = nullptr);
 // Runs the model's usual execution twice. False: something in it is not the explorer's to

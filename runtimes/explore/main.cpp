@@ -12,6 +12,13 @@
 namespace duel::explore {
 namespace {
 
+// The same for the same name in every process.
+std::uint64_t fnv1a(std::string_view text) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (unsigned char each : text) hash = (hash ^ each) * 0x100000001b3u;
+  return hash;
+}
+
 using json = nlohmann::ordered_json;
 
 std::string flags_for(const options& o, const model& m, const verdict& v) {
@@ -64,7 +71,15 @@ class program {
 
   int replay_one() {
     verdict v{.replay = *o_.replay, .memory = o_.models[0].memories[0]};
-    v = *replay(o_.models[0], v.memory, v.replay);
+    auto replayed = replay(o_.models[0], v.memory, v.replay);
+    if (!replayed) {
+      fmt::print(stderr,
+                 "duel-explore: this replay does not fit {} in {} memory: it is of other "
+                 "sources or flags (explore again)\n",
+                 o_.models[0].name, name_of(v.memory));
+      return exit_usage;
+    }
+    v = *replayed;
     show(o_.models[0], v, true);
     return v.holds() ? 0 : exit_found;
   }
@@ -104,8 +119,10 @@ class program {
     auto mutants = mutants_of(places);
     unsigned survivors = 0;
     json_["mutants"] = json::array();
-    for (std::size_t i = o_.part - 1; i < mutants.size(); i += o_.parts) {
-      const mutant& m = mutants[i];
+    for (const mutant& m : mutants) {
+      json_["all"].push_back(m.name);
+      // By name, so that two processes agree whatever else they have found.
+      if (fnv1a(m.name) % o_.parts != o_.part - 1) continue;
       auto tried = try_mutant(m, models, o_.time);
       auto source = source_line(m.at->path, m.at->line);
       json each = {{"name", m.name},

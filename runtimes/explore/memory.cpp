@@ -279,6 +279,7 @@ bool compare_exchange(location& l, std::uint64_t& expected, std::uint64_t to,
 void fence(site at) {
   if (!world.is_inside()) return;
   world.begin_ordered_step(step_kind::fence, nullptr, at);
+  world.access(world.fences_location, world.self(), execution::use::write);
   auto& happens = world.me().happens;
   happens.join(world.fences);
   world.fences.join(happens);

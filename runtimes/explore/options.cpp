@@ -135,13 +135,16 @@ std::expected<options, int> parse_command_line(int argc, char** argv) {
       ->check(CLI::IsMember({"interleaving", "tso", "weak"}))
       ->expected(1)
       ->take_all();
-  app.add_option("--bound", bound,
-                 "deviations in an execution: preemptions, stale reads, early timeouts "
-                 "(default: the model's, mostly 3)")
-      ->check(CLI::Range(0, 1000));
-  app.add_option("--time", seconds,
-                 "seconds for a model in a memory (default: 60; for a mutant: 5)")
-      ->check(CLI::Range(1, 86'400));
+  auto* limit =
+      app.add_option(
+             "--bound", bound,
+             "deviations in an execution: preemptions, stale reads, early timeouts "
+             "(default: the model's, mostly 3)")
+          ->check(CLI::Range(0, 1000));
+  auto* clock =
+      app.add_option("--time", seconds,
+                     "seconds for a model in a memory (default: 60; for a mutant: 5)")
+          ->check(CLI::Range(1, 86'400));
   auto* replay = app.add_option("--replay", o.replay,
                                 "one execution: the string of its "
                                 "failure; '' is the usual one");
@@ -153,16 +156,19 @@ std::expected<options, int> parse_command_line(int argc, char** argv) {
   app.add_option("--executions", o.executions, "how many are drawn (default: 10000)")
       ->check(at_least(1))
       ->needs(random);
-  app.add_flag("--trace", o.shows_trace, "show one execution of each model that holds");
-  app.add_option("--mutate", o.mutate_text,
-                 "FILE:LINE:WHAT changes the code at one place: relax its memory order, "
-                 "load instead of a read-modify-write, drop a store");
+  auto* trace = app.add_flag("--trace", o.shows_trace,
+                             "show one execution of each model that holds");
+  auto* mutate = app.add_option(
+      "--mutate", o.mutate_text,
+      "FILE:LINE:WHAT changes the code at one place: relax its memory order, "
+      "load instead of a read-modify-write, drop a store");
   auto* sites = app.add_flag("--sites", o.sites, "list the places that use an atomic");
   auto* weaken = app.add_flag("--weaken", o.weaken,
                               "relax each place in turn and see that a model notices");
   app.add_option("--part", part, "K/N: only the Kth of N shares of the work");
   app.add_option("--json", o.json, "also write everything, with the steps, to this file");
-  replay->excludes(random, sites, weaken);
+  replay->excludes(random, sites, weaken, limit, clock, trace);
+  weaken->excludes(random, sites, trace, mutate);
 
   try {
     app.parse(argc, argv);

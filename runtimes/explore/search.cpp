@@ -44,6 +44,7 @@ bool search::begin_replay(std::string_view text) {
     } else if (kind >= 'a' && kind < static_cast<char>('a' + max_threads)) {
       c.to = static_cast<std::uint16_t>(buffer_of(static_cast<agent>(kind - 'a')));
     } else if (kind == 'v') {
+      c.is_value = true;
       auto value = std::from_chars(at, end, c.to);
       if (value.ec != std::errc()) return false;
       at = value.ptr;
@@ -62,6 +63,7 @@ void search::begin_execution() {
   block_ = 0;
   step_ = 0;
   next_change_ = 0;
+  misfit_ = false;
   if (how_ != strategy::depth_first) path_.clear();
   if (how_ != strategy::random) return;
   for (auto& p : priority_) p = static_cast<std::uint32_t>(random_() % 1'000'000) + 1000;
@@ -85,7 +87,10 @@ agent search::pick(agent_set enabled, agent usual, agent_set costly, bool goes_o
   if (how_ == strategy::replay && next_change_ < replay_.size() &&
       replay_[next_change_].at == depth_) {
     chosen = replay_[next_change_++].to;
-    if (!(enabled & one(chosen))) chosen = usual;
+    if (replay_[next_change_ - 1].is_value || !(enabled & one(chosen))) {
+      misfit_ = true;
+      chosen = usual;
+    }
   }
   decision d;
   d.enabled = enabled;
@@ -95,6 +100,7 @@ agent search::pick(agent_set enabled, agent usual, agent_set costly, bool goes_o
   d.done = one(chosen);
   d.backtrack = is_reduced_ ? d.done : enabled;
   d.cost = static_cast<std::uint16_t>(cost_);
+  d.came_in = block_;
   if ((!goes_on || chosen != usual) && !is_buffer(chosen)) {
     block_ = static_cast<std::int32_t>(depth_);
   }
@@ -117,7 +123,9 @@ unsigned search::choose(unsigned count, bool is_free) {
   }
   if (how_ == strategy::replay && next_change_ < replay_.size() &&
       replay_[next_change_].at == depth_) {
-    chosen = std::min<unsigned>(replay_[next_change_++].to, count - 1);
+    auto asked = replay_[next_change_++];
+    misfit_ = misfit_ || !asked.is_value || asked.to >= count;
+    chosen = misfit_ ? 0 : asked.to;
   }
   decision d;
   d.count = static_cast<std::uint16_t>(count);
@@ -170,7 +178,8 @@ bool search::next_execution() {
     if (left == 0) continue;
     d.taken = static_cast<std::uint16_t>(lowest(left));
     d.done |= one(d.taken);
-    if (!is_buffer(d.taken)) d.block = static_cast<std::int32_t>(path_.size()) - 1;
+    d.block =
+        is_buffer(d.taken) ? d.came_in : static_cast<std::int32_t>(path_.size()) - 1;
     return true;
   }
   return false;

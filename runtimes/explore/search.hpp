@@ -29,24 +29,25 @@ namespace duel::explore {
 
 // What can be decided at one point of an execution.
 struct decision {
-  agent_set enabled = 0;    // of a schedule decision; 0: a choice of a value
-  agent_set backtrack = 0;  // to be tried
-  agent_set done = 0;       // tried
-  agent_set costly = 0;     // enabled, and one more of the bound
-  agent usual = 0;          // what is taken unless there is a reason
-  std::uint16_t taken = 0;  // the agent, or the value's number
-  std::uint16_t count = 0;  // of values
-  bool free = false;        // values cost nothing
-  std::uint16_t cost = 0;   // of the bound, before this decision
-  std::int32_t block = 0;   // the decision at which the running thread was put on
+  agent_set enabled = 0;     // of a schedule decision; 0: a choice of a value
+  agent_set backtrack = 0;   // to be tried
+  agent_set done = 0;        // tried
+  agent_set costly = 0;      // enabled, and one more of the bound
+  agent usual = 0;           // what is taken unless there is a reason
+  std::uint16_t taken = 0;   // the agent, or the value's number
+  std::uint16_t count = 0;   // of values
+  bool free = false;         // values cost nothing
+  std::uint16_t cost = 0;    // of the bound, before this decision
+  std::int32_t block = 0;    // the decision at which the running thread was put on
+  std::int32_t came_in = 0;  // the same before this decision
 };
 
 enum class strategy { depth_first, random, replay };
 
 class search {
  public:
-  // Depth first, with at most `bound` costly decisions in an execution. Not reduced: every
-  // alternative is tried, to check the reduction by.
+  // Depth first, with at most `bound` costly decisions in an execution. Not reduced:
+  // every alternative is tried, to check the reduction by.
   void begin_depth_first(unsigned bound, bool is_reduced = true);
   // Priorities drawn anew for each execution, changed at `depth - 1` drawn steps (PCT,
   // Burckhardt et al. 2010); store buffers and values are drawn as well.
@@ -76,6 +77,10 @@ class search {
   [[nodiscard]] unsigned cost() const noexcept { return cost_; }
   // The decisions that were not the usual ones: "17B.42A.50v1".
   [[nodiscard]] std::string replay_string() const;
+  // After a replay: the string names a decision that there was not.
+  [[nodiscard]] bool fits() const noexcept {
+    return !misfit_ && next_change_ == replay_.size();
+  }
   void note_length(std::uint64_t steps) noexcept {
     longest_ = steps > longest_ ? steps : longest_;
   }
@@ -84,6 +89,7 @@ class search {
   struct change {
     std::uint32_t at;
     std::uint16_t to;
+    bool is_value;  // not an agent
   };
   decision& add(const decision& made);
   void want(decision& d, agent a) noexcept;
@@ -106,6 +112,7 @@ class search {
   std::vector<std::uint64_t> change_at_;
   std::vector<change> replay_;
   std::size_t next_change_ = 0;
+  bool misfit_ = false;
 };
 
 }  // namespace duel::explore

@@ -62,8 +62,9 @@ void table::add(const model& m, const verdict& v, bool is_drawn) {
   executions_ += v.executions;
   steps_ += v.steps;
   took_ += v.took;
-  auto bound = is_drawn        ? "drawn"
-               : v.is_complete ? "all"
+  auto bound = is_drawn                       ? "drawn"
+               : v.is_complete                ? "all"
+               : v.kind == failure::unreached ? fmt::format("bound {}", m.bound)
                : !v.holds() ? fmt::format("found at bound {}", v.bound ? *v.bound + 1 : 0)
                : v.bound    ? fmt::format("bound {}", *v.bound)
                             : "none";
@@ -104,8 +105,7 @@ std::string statement() {
       "execution that\n"
       "differs. bound N: every one with at most N deviations (a thread is preempted, a "
       "load returns an\n"
-      "older store, a deadline or a weak compare-exchange fails early); what needs more "
-      "is not covered.\n"
+      "older store, a deadline comes early); what needs more is not covered.\n"
       "  interleaving  threads take turns step by step, a load returns the newest store\n"
       "  tso           stores weaker than seq_cst wait in a buffer of {}, in order "
       "(x86)\n"
@@ -117,8 +117,12 @@ std::string statement() {
       "beyond that,\n"
       "fences other than seq_cst, and mixtures of seq_cst and weaker accesses of one "
       "atomic beyond this\n"
-      "rule: a seq_cst load returns nothing older than the newest seq_cst store. Sizes "
-      "are the models'.\n",
+      "rule: a seq_cst load returns nothing older than the newest seq_cst store. A "
+      "compare-exchange that\n"
+      "fails has read the newest store, and a weak one fails without a reason only "
+      "where a model asks for it;\n"
+      "a wake goes to the first sleeper; who yields lets another one go first. Sizes are "
+      "the models'.\n",
       most_buffered, location::history);
 }
 

@@ -122,6 +122,9 @@ void yield() {
 }
 
 time now() noexcept {
+  if (world.is_inside()) {
+    world.access(world.time_location, world.self(), execution::use::read);
+  }
   return world.clock();
 }
 

@@ -11,7 +11,7 @@ namespace duel::explore {
 
 namespace {
 
-constexpr auto look = std::chrono::milliseconds(300);
+constexpr std::uint64_t look = 2000;  // executions
 
 // A read-modify-write that leaves the value as it is: a load that reads the newest.
 bool changes_nothing(const place& p) {
@@ -30,7 +30,7 @@ std::vector<place> places_of(std::vector<model>& all) {
     std::set<atomic_site> sites;
     world.collect_sites(&sites);
     std::erase_if(all[i].memories, [&](memory_model memory) {
-      return !explore(all[i], memory, {.time = look}).holds();
+      return !explore(all[i], memory, {.executions = look}).holds();
     });
     world.collect_sites(nullptr);
     breadth.push_back(sites.size());

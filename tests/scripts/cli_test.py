@@ -129,6 +129,12 @@ def test_coverage_is_summed_by_folder_and_judged_by_runtimes(capsys) -> None:
                          ["total", "servers", "80", "0", "0.0"]]
 
 
+def test_an_input_that_fails_again_is_named_again() -> None:
+    said = "artifact_prefix='build/fuzz/request/failures/'; Test unit written to build/fuzz/request/failures/crash-1f\n"
+    assert fuzz.written(["==1== ERROR\n", said, said, "Base64: eA==\n"]) == ["build/fuzz/request/failures/crash-1f"]
+    assert fuzz.written(["==1== ERROR\n"]) == []
+
+
 def test_fuzz_targets_have_inputs_to_start_from() -> None:
     assert fuzz.targets() == ["chunked", "request"]
     assert all(any((fuzz.CORPUS / name).iterdir()) for name in fuzz.targets())

@@ -61,3 +61,28 @@ def test_a_selection_names_models_and_mutants() -> None:
     assert models and all("parker" in name for name in models)
     assert has_mutants
     assert explore.selection("no such thing") == ([], False)
+
+
+def test_a_selection_takes_the_names_that_failures_are_printed_with() -> None:
+    assert explore.selection("explore: parker/unpark_publishes tso") == (["parker/unpark_publishes"], False)
+    assert explore.selection("mutant: runtimes/core/parker.hpp:12:relax") == ([], True)
+    assert explore.weakens("mutant: runtimes/core/parker.hpp:12:relax")
+    assert explore.weakens(None) and not explore.weakens("parker")
+    assert explore.is_only_for("mutant: a.hpp:12:relax") and not explore.is_only_for("parker")
+
+
+def test_a_model_that_fails_without_the_patch_has_caught_nothing() -> None:
+    patches = [mutants.Patch(name, "", [("parker/one", "tso"), (model, "tso")], {})
+               for name, model in (("a", "parker/two"), ("b", "parker/three"), ("c", "parker/two"))]
+    rows = [mutants.Row("a", "", "caught"), mutants.Row("b", "", "caught"), mutants.Row("c", "", "does not link")]
+    unpatched = {("parker/one", "tso"): None, ("parker/two", "tso"): "fails without the patch", ("parker/three", "tso"): None}
+    outcomes = [row.outcome for row in mutants.judge_patched(rows, patches, unpatched)]
+    assert outcomes == ["fails without the patch", "caught", "does not link"]
+
+
+def test_what_no_share_has_tried_is_told() -> None:
+    one = {"mutants": [found("1:relax", True, "x")], "all": ["a.hpp:1:relax", "a.hpp:2:relax"]}
+    two = {"mutants": [found("2:relax", True, "y")], "all": ["a.hpp:1:relax", "a.hpp:2:relax", "a.hpp:3:relax"]}
+    rows = mutants.untried([one, two])
+    assert [(row.name, row.outcome, row.is_right) for row in rows] == [("a.hpp:3:relax", "was not tried", False)]
+    assert mutants.untried([{"mutants": one["mutants"]}, {"mutants": two["mutants"]}]) == []

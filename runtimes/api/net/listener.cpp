@@ -186,15 +186,17 @@ result<void> serve(endpoint where, std::function<void(stream)> on_connection,
       std::make_shared<std::function<void(stream)>>(std::move(on_connection));
   auto here = listener::adopt(fds->front());
   auto opened = here ? result<void>() : std::unexpected(here.error());
+  bool others_listen = false;
   for (unsigned home = 1; home < homes; ++home) {
     if (!opened) {
       ::close((*fds)[home]);
     } else {
       opened = serve_at(home, (*fds)[home], shared);
+      others_listen = others_listen || opened.has_value();
     }
   }
   if (!opened) {
-    owner.stop(stop_mode::drain);  // homes that listen already
+    if (others_listen) owner.stop(stop_mode::drain);
     return opened;
   }
   ready(bound);

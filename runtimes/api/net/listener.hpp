@@ -31,7 +31,8 @@ class listener {
 // (SO_REUSEPORT) where there are several; or here alone, and each connection moves to the
 // home that the model chooses (scheduler::places_connections). Calls ready(endpoint) once
 // connections can come. Returns when the task is cancelled, or at once if nobody can
-// listen there.
+// listen there. If some homes can and others cannot, those that can are drained with the
+// whole scheduler.
 result<void> serve(endpoint where, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready);
 

@@ -225,9 +225,10 @@ void epoll_driver::set_alarm(time_point deadline) noexcept {
 
 result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
                                                    sharing users) {
-  // What it would warn of is in its results.
-  event_set_log_callback([](int, const char*) {});
-  static const int threads_enabled = evthread_use_pthreads();
+  static const int threads_enabled = [] {
+    event_set_log_callback([](int, const char*) {});  // results say what it would warn of
+    return evthread_use_pthreads();
+  }();
   if (threads_enabled < 0) return failure(std::errc::not_supported);
   std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(),
                                                                      &event_config_free);
