@@ -75,7 +75,8 @@ def test_a_model_that_fails_without_the_patch_has_caught_nothing() -> None:
     patches = [mutants.Patch(name, "", [("parker/one", "tso"), (model, "tso")], {})
                for name, model in (("a", "parker/two"), ("b", "parker/three"), ("c", "parker/two"))]
     rows = [mutants.Row("a", "", "caught"), mutants.Row("b", "", "caught"), mutants.Row("c", "", "does not link")]
-    unpatched = {("parker/one", "tso"): None, ("parker/two", "tso"): "fails without the patch", ("parker/three", "tso"): None}
+    unpatched = dict.fromkeys([("parker/one", "tso"), ("parker/three", "tso")])
+    unpatched["parker/two", "tso"] = "fails without the patch"
     outcomes = [row.outcome for row in mutants.judge_patched(rows, patches, unpatched)]
     assert outcomes == ["fails without the patch", "caught", "does not link"]
 

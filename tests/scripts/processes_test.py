@@ -84,6 +84,7 @@ def test_a_child_starts_with_the_usual_signals() -> None:
     code = ("import signal\nfrom scripts import processes\nprocesses.install_signal_handlers()\n"
             "try:\n    processes._stop(signal.SIGTERM, None)\nexcept BaseException:\n"
             "    print(processes.run(['grep', 'SigIgn', '/proc/self/status']).stdout.split()[1])\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60,
+                          check=True)
     mine = int(done.stdout, 16)
     assert not mine & (1 << (signal.SIGTERM - 1) | 1 << (signal.SIGINT - 1))
