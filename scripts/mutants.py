@@ -317,7 +317,7 @@ def untried(shares: list[dict]) -> list[Row]:
 def _weaken(part: int) -> dict:
     with _own_folder() as folder:
         out = Path(folder) / "weaken.json"
-        argv = [str(EXPLORE), "--all", "--weaken", "--time", "4", "--part", f"{part}/{JOBS}", "--json", str(out)]
+        argv = [str(EXPLORE), "--all", "--weaken", "--time", "2", "--part", f"{part}/{JOBS}", "--json", str(out)]
         try:
             done = processes.run(argv, _WEAKEN_S)
         except subprocess.TimeoutExpired:
