@@ -122,7 +122,7 @@ std::expected<options, int> parse_command_line(int argc, char** argv) {
   options o;
   std::vector<std::string> names, memories;
   std::optional<unsigned> bound;
-  unsigned seconds = 60;
+  unsigned seconds = 10;
   bool all = false;
   std::string part;
 
@@ -143,7 +143,7 @@ std::expected<options, int> parse_command_line(int argc, char** argv) {
           ->check(CLI::Range(0, 1000));
   auto* clock =
       app.add_option("--time", seconds,
-                     "seconds for a model in a memory (default: 60; for a mutant: 5)")
+                     "seconds for a model in a memory (default: 10; for a mutant: 5)")
           ->check(CLI::Range(1, 86'400));
   auto* replay = app.add_option("--replay", o.replay,
                                 "one execution: the string of its "
