@@ -217,7 +217,7 @@ agent execution::decide() {
     for (agent i = 0; i < size_; ++i) {
       if ((asleep & one(i)) && threads_[i].deadline == soonest) enabled |= one(i);
     }
-  } else if (how_.early_timeouts) {
+  } else {  // or before its time, at a cost
     enabled |= asleep;
     costly = asleep;
   }

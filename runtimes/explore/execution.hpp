@@ -20,7 +20,6 @@ namespace duel::explore {
 struct settings {
   memory_model memory = memory_model::interleaving;
   std::uint32_t most_steps = 20'000;  // of one execution; more is a livelock
-  bool early_timeouts = true;         // a deadline may come before its time, at a cost
   bool weak_failures = false;         // compare_exchange_weak may fail, at a cost
 };
 

@@ -1,6 +1,5 @@
 #include "runtimes/explore/explorer.hpp"
 
-#include <algorithm>
 #include <set>
 
 namespace duel::explore {
@@ -96,16 +95,6 @@ std::optional<verdict> replay(const model& m, memory_model memory, std::string_v
   v.replay = by.replay_string();
   if (!by.fits()) return std::nullopt;
   return v;
-}
-
-bool is_deterministic(const model& m, memory_model memory) {
-  trace first, second;
-  (void)replay(m, memory, "", &first);
-  (void)replay(m, memory, "", &second);
-  auto same = [](const step& a, const step& b) {
-    return a.kind == b.kind && a.by == b.by && a.before == b.before && a.after == b.after;
-  };
-  return std::ranges::equal(first.steps, second.steps, same);
 }
 
 const char* name_of(memory_model m) noexcept {

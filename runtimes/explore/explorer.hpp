@@ -56,9 +56,6 @@ struct verdict {
 // or none of this model.
 [[nodiscard]] std::optional<verdict> replay(const model& m, memory_model memory,
                                             std::string_view text, trace* into = nullptr);
-// Runs the model's usual execution twice. False: something in it is not the explorer's to
-// decide (a clock, an address, another thread).
-[[nodiscard]] bool is_deterministic(const model& m, memory_model memory);
 
 [[nodiscard]] const char* name_of(memory_model m) noexcept;
 [[nodiscard]] const char* name_of(failure f) noexcept;

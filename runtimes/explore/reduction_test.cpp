@@ -106,7 +106,6 @@ exploration explore_all(const program& p, memory_model memory, unsigned bound,
             out.endings.insert(ending(e.begin(), e.end()));
           }};
   m.bound = bound;
-  m.how.early_timeouts = true;
   verdict v = explore(m, memory, {.reduced = reduced});
   EXPECT_TRUE(v.holds()) << v.message;
   out.executions = v.executions;

@@ -259,7 +259,6 @@ void add_blocking_models(std::vector<model>& to) {
   to.push_back({.name = "blocking/deadline_beside_wake",
                 .summary = "a deadline that races a wake neither loses nor keeps it",
                 .body = deadline_beside_wake,
-                .how = {.early_timeouts = true},
                 .outcomes = {"woken", "timed out"}});
   to.push_back({.name = "blocking/stop_beside_spawn",
                 .summary = "a stop reaches tasks that are being spawned",

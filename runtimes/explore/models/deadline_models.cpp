@@ -237,7 +237,6 @@ void add_deadline_models(std::vector<model>& to) {
   to.push_back({.name = "timers/disarm_beside_fire",
                 .summary = "a timer does not fire once disarm() has returned",
                 .body = &disarm_beside_fire,
-                .how = {.early_timeouts = true},
                 .outcomes = {"fires", "fired", "disarmed"}});
 }
 

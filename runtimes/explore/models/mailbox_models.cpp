@@ -31,14 +31,14 @@ void handle(const message& m) {
 // has failed only, so that it orders nothing that the ring itself must.
 struct turnstile {
   void move() {
-    moves.fetch_add(1, std::memory_order_release);
+    moves.fetch_add(1, std::memory_order_release);  // release: pass() sees what moved
     futex_wake_one(moves);
   }
   // `attempt()` until it succeeds.
   template <class Attempt>
   void pass(Attempt attempt) {
     while (!attempt()) {
-      auto seen = moves.load(std::memory_order_acquire);
+      auto seen = moves.load(std::memory_order_acquire);  // acquire: as above
       if (attempt()) return;
       futex_wait(moves, seen);
     }
@@ -133,7 +133,7 @@ struct receiver {
   }
   void notify() {
     if (!sleeper.notify()) return;
-    rings.fetch_add(1, std::memory_order_relaxed);
+    rings.fetch_add(1, std::memory_order_relaxed);  // relaxed: only counted
     driver->ring();
   }
 

@@ -156,7 +156,6 @@ void add_parker_models(std::vector<model>& to) {
   to.push_back({.name = "parker/park_with_deadline",
                 .summary = "a sleep ends by an unpark or by its deadline",
                 .body = &park_with_deadline,
-                .how = {.early_timeouts = true},
                 .outcomes = {"woken", "in time"}});
   to.push_back({.name = "parker/unpark_in_driver",
                 .summary = "a worker inside its driver is interrupted",

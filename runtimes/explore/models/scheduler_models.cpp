@@ -26,6 +26,7 @@ void spawn_three(options chosen) {
   sync::atomic<int> done{0};
   w.run([&] {
     for (int i = 0; i < 3; ++i) {
+      // relaxed: only counted
       duel::spawn([&] { done.fetch_add(1, std::memory_order_relaxed); }).detach();
     }
   });

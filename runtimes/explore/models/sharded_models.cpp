@@ -52,6 +52,7 @@ void more_mail_than_fits() {
   sync::atomic<int> done{0};
   w.run([&] {
     for (int i = 0; i < 6; ++i) {
+      // relaxed: only counted
       duel::spawn_at(1, [&] { done.fetch_add(1, std::memory_order_relaxed); });
     }
   });
