@@ -9,53 +9,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
 
-from scripts import processes
+from scripts import bench_cli, processes
 from scripts.errors import Stopped, UserError
+from scripts.flags import Parser, absolute, positive
 from scripts.paths import PRESETS, ROOT, TESTED_PRESETS
 
 SERVER = "build/release/servers/duel-server"
-_CONTENTS = """\
-benchmarks of their own, each with its own flags (./duel bench NAME --help):
-  table     the seed table: every model under wrk -t4 -c1000 --latency (same as ./duel demo)
-  floor     CPU time a request of a model against the floor, in interleaved pairs
-  counters  CPU time a request with and without the counters, in interleaved pairs
-  micro     micro-benchmarks of tasks, wakers, queues and timers
-
-scenarios, one file each in bench/scenarios/ (./duel bench --list says what they ask):
-"""
-_KINDS = ("table", "floor", "counters", "micro")
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with errors in one line, naming the fix."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)", 2)
-
-
-def positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return value
-
-
-def words(text: str) -> list[str]:
-    return [each for each in text.split(",") if each]
-
-
-def absolute(text: str) -> Path:
-    """A path as the user means it, whatever folder children run in."""
-    return Path(text).absolute()
+def modules() -> dict[str, ModuleType]:
+    """Commands with a file of their own in scripts/commands, by name. Each has SUMMARY, DETAIL,
+    add_flags(parser) and run(given), which returns the exit status; all imports that setup brings
+    stand inside run."""
+    names = sorted(path.stem for path in (ROOT / "scripts" / "commands").glob("[a-z]*.py"))
+    return {name: importlib.import_module(f"scripts.commands.{name}") for name in names}
 
 
 def parser() -> Parser:
@@ -80,76 +53,26 @@ def parser() -> Parser:
     which.add_argument("--coverage", action="store_true", help="one counting build; which lines of the kit ran, and "
                        "failure below 90 %% of runtimes")
     test.add_argument("-k", metavar="EXPR", dest="expression", help="only tests whose name matches")
+    test.add_argument("--soak", type=positive, metavar="MINUTES", help="instead: valid load, abuse and restarts against "
+                      "every model, for so long; under asan unless --preset says otherwise")
+    test.add_argument("--seed", type=positive, metavar="N", help="what the soak draws from, as an earlier one printed it")
     fuzz = command("fuzz", "feed the HTTP parser what a fuzzer makes up", "Under asan; failing inputs\nare kept in "
                    "build/fuzz/TARGET/failures. Ctrl-C ends it; the next run goes on from what it found.")
     fuzz.add_argument("--minutes", type=positive, default=10, metavar="N", help="all targets together (default: 10)")
     fuzz.add_argument("--target", metavar="NAME", help="this target only: request or chunked")
-    _table_flags(command("demo", "measure every model and print the seed table",
-                         "Writes results/NAME/:\nresult.json, machine.json, table.md, plots, raw wrk output."))
+    bench_cli.table_flags(command("demo", "measure every model and print the seed table",
+                                  "Writes results/NAME/:\nresult.json, machine.json, table.md, plots, raw wrk output."))
     command("bench", "run benchmarks")
     command("explore", "run the kit's own sources through every interleaving", "All flags go to duel-explore;\n"
             "--mutants instead sees that defects put into the kit are found (--json F: as JSON, too).",
             epilog="example: ./duel explore --all")
     command("serve", "run the server in the foreground", "All flags go to duel-server;\n"
             "Ctrl-C or SIGTERM drains it.", epilog="example: ./duel serve --model sharded --listen 127.0.0.1:8080")
+    for name, module in modules().items():
+        module.add_flags(command(name, module.SUMMARY, module.DETAIL))
     clean = command("clean", "remove build folders and caches", "Results are never removed.")
     clean.add_argument("--all", action="store_true", help="also the Python environment, .venv")
     return top
-
-
-def _bench_parser() -> Parser:
-    """./duel bench NAME...: scenarios."""
-    names = "\n".join(f"  {path.stem}" for path in sorted((ROOT / "bench" / "scenarios").glob("*.toml")))
-    bench = Parser(prog="./duel bench", allow_abbrev=False, epilog=_CONTENTS + names,
-                   formatter_class=argparse.RawDescriptionHelpFormatter, description="Run benchmarks. Each writes "
-                   "results/NAME/: result.json, machine.json, table.md, plots, raw wrk output.")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="scenarios, run one after the other")
-    bench.add_argument("--list", action="store_true", help="name everything, with its question and whether it means "
-                       "something on this machine")
-    bench.add_argument("--models", type=words, metavar="M,M", help="only rows of these models (or MODEL/DRIVER)")
-    bench.add_argument("--duration", type=positive, metavar="S", help="seconds a run (default: the scenario's)")
-    bench.add_argument("--repeats", type=positive, metavar="N", help="runs a row, interleaved (default: 5)")
-    bench.add_argument("--quick", action="store_true", help="2 s a run, one repeat, the ends of each sweep")
-    bench.add_argument("--name", help="folder in results/ (default: SCENARIO-<UTC time>; of several: NAME-SCENARIO)")
-    bench.add_argument("--force", action="store_true", help="replace an existing results/NAME")
-    bench.add_argument("--json", type=absolute, metavar="F", help="also write every figure to F")
-    return bench
-
-
-def _kinds_parser() -> Parser:
-    """./duel bench table, floor, counters and micro."""
-    top = Parser(prog="./duel bench", allow_abbrev=False)
-    kinds = top.add_subparsers(dest="bench", metavar="BENCHMARK", required=True, parser_class=Parser)
-
-    def command(name: str, summary: str, detail: str) -> Parser:
-        return kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",
-                                allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-
-    _table_flags(command("table", "the seed table", "As ./duel demo."))
-    floor = command("floor", "CPU time a request against the floor", "Sharded against raw io_uring,\nstealing "
-                    "against raw epoll; pinned to one CPU, then sharing two with wrk.")
-    floor.add_argument("--name", help="also write results/NAME/")
-    floor.add_argument("--force", action="store_true", help="replace an existing results/NAME")
-    counters = command("counters", "CPU time a request with and without the counters", "The release build\nagainst "
-                       "the one with the counters compiled out, one worker alone on a CPU.")
-    for each, pairs in ((floor, 7), (counters, 11)):
-        each.add_argument("--pairs", type=positive, default=pairs, metavar="N",
-                          help=f"interleaved pairs (default: {pairs})")
-        each.add_argument("--duration", type=positive, default=3, metavar="S", help="seconds a run (default: 3)")
-        each.add_argument("--json", type=absolute, metavar="F", help="write every figure to F")
-    micro = command("micro", "micro-benchmarks", "Medians with their range.")
-    micro.add_argument("--filter", metavar="RE", help="only benchmarks that match this regular expression")
-    micro.add_argument("--repetitions", type=positive, default=5, metavar="N", help="default: 5")
-    micro.add_argument("--json", type=absolute, metavar="F", help="keep Google Benchmark's JSON at F")
-    return top
-
-
-def _table_flags(parser: Parser) -> None:
-    parser.add_argument("--quick", action="store_true", help="5 s a row instead of 30 s")
-    parser.add_argument("--name", help="folder in results/ (default: demo-<UTC time>)")
-    parser.add_argument("--force", action="store_true", help="replace an existing results/NAME")
-    parser.add_argument("--connections", type=positive, default=1000, metavar="N", help="default: 1000, as the seed's")
-    parser.add_argument("--duration", type=positive, metavar="S", help="seconds a row (default: 30, as the seed's)")
 
 
 def dispatch(argv: list[str]) -> int:
@@ -158,13 +81,19 @@ def dispatch(argv: list[str]) -> int:
     if argv[:1] == ["explore"]:
         return _explore(argv[1:])
     if argv[:1] == ["bench"]:
-        return _bench(argv[1:])
+        return bench_cli.bench(argv[1:])
     given = parser().parse_args(argv)
     if given.command == "build":
         from scripts.build import build
         build(given.preset)
     elif given.command == "test":
-        from scripts import coverage, suite
+        from scripts import coverage, soak, suite
+        if given.seed is not None and given.soak is None:
+            raise UserError("--seed is for the soak (say --soak MINUTES, too)", 2)
+        if given.soak is not None:
+            if given.all_presets or given.coverage or given.expression is not None:
+                raise UserError("--soak runs alone, under one build (only --preset and --seed go with it)", 2)
+            return 0 if soak.run(given.soak, given.preset or "asan", given.seed) else 1
         if given.coverage and given.expression is not None:
             raise UserError("--coverage counts what the whole suite runs (leave -k out)", 2)
         if given.coverage:
@@ -176,7 +105,9 @@ def dispatch(argv: list[str]) -> int:
         from scripts.clean import clean
         clean(given.all)
     elif given.command == "demo":
-        _table(given)
+        bench_cli.table(given)
+    elif given.command in modules():
+        return int(modules()[given.command].run(given))
     return 0
 
 
@@ -186,84 +117,6 @@ def _fuzz(given: argparse.Namespace) -> int:
     if given.target is not None and given.target not in known:
         raise UserError(f"no fuzz target {given.target!r} (one of {', '.join(known)})", 2)
     return 0 if fuzz.run([given.target] if given.target else known, given.minutes) else 1
-
-
-def _table(given: argparse.Namespace) -> None:
-    from scripts import demo, results
-    from scripts.build import build
-    seconds = given.duration or (5 if given.quick else 30)
-    settings = demo.Settings(given.connections, seconds, 1 if given.quick else 2, given.quick)
-    name = given.name or results.default_name("demo")
-    demo.check(settings, name, given.force)
-    build("release", ["duel-server"])
-    demo.run(settings, name, given.force)
-
-
-def _bench(argv: list[str]) -> int:
-    if argv[:1] and argv[0] in _KINDS:
-        _kind(_kinds_parser().parse_args(argv))
-        return 0
-    given = _bench_parser().parse_intermixed_args(argv)
-    if given.list:
-        _list()
-        return 0
-    own = [name for name in given.names if name in _KINDS]
-    if own:
-        raise UserError(f"{own[0]} is not a scenario and runs alone: ./duel bench {own[0]}", 2)
-    if not given.names:
-        raise UserError("which benchmark? (scenarios, or table, floor, counters or micro; see ./duel bench --help)", 2)
-    _scenarios(given)
-    return 0
-
-
-def _list() -> None:
-    from scripts import bench, micro
-    print(_CONTENTS.partition("\n\n")[0] + "\n")
-    bench.show_list()
-    print("\nmicro-benchmarks:")
-    micro.show_list()
-
-
-def _scenarios(given: argparse.Namespace) -> None:
-    from scripts import bench, results
-    from scripts.build import build
-    settings = bench.Settings(given.quick, given.duration, given.repeats, given.models)
-    chosen = bench.load(list(dict.fromkeys(given.names)), settings)
-    several = len(chosen) > 1
-    names = [(f"{given.name}-{each.name}" if several else given.name) if given.name else results.default_name(each.name)
-             for each in chosen]
-    for name in names:
-        results.check_name(name, given.force)
-    if given.json is not None:
-        results.check_writable(given.json)
-    build("release", ["duel-server"])
-    bench.run_all(chosen, settings, names, given.force, given.json)
-
-
-def _kind(given: argparse.Namespace) -> None:
-    from scripts import counters_cost, floor, micro, results
-    from scripts.build import build
-    if given.bench == "table":
-        _table(given)
-        return
-    if given.bench == "micro":
-        micro.check(given.filter, given.json)
-        build("release", ["micro-bench"])
-        micro.run(given.filter, given.repetitions, given.json)
-        return
-    if given.json is not None:
-        results.check_writable(given.json)
-    if given.bench == "counters":
-        counters_cost.check(given.pairs, given.duration)
-        for preset in (counters_cost.WITH, counters_cost.WITHOUT):
-            build(preset, ["duel-server"])
-        counters_cost.run(given.pairs, given.duration, given.json)
-        return
-    floor.check(given.duration)
-    if given.name is not None:
-        results.check_name(given.name, given.force)
-    build("release", ["duel-server", "floor-epoll", "floor-uring"])
-    floor.run(given.pairs, given.duration, given.json, given.name, given.force)
 
 
 def _serve(flags: list[str]) -> int:

@@ -1,0 +1,162 @@
+"""The command line of ./duel bench (and of ./duel demo, which is its table).
+
+Only the standard library is imported at the top, so that --help works before setup.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from scripts.errors import UserError
+from scripts.flags import Parser, absolute, positive, words
+from scripts.paths import ROOT
+
+_CONTENTS = """\
+benchmarks of their own, each with its own flags (./duel bench NAME --help):
+  table     the seed table: every model under wrk -t4 -c1000 --latency (same as ./duel demo)
+  floor     CPU time a request of a model against the floor, in interleaved pairs
+  counters  CPU time a request with and without the counters, in interleaved pairs
+  abuse     throughput and errors of each model beside 1,000 slow and 1,000 idle connections
+  micro     micro-benchmarks of tasks, wakers, queues and timers
+
+scenarios, one file each in bench/scenarios/ (./duel bench --list says what they ask):
+"""
+_KINDS = ("table", "floor", "counters", "abuse", "micro")
+
+
+def _bench_parser() -> Parser:
+    """./duel bench NAME...: scenarios."""
+    names = "\n".join(f"  {path.stem}" for path in sorted((ROOT / "bench" / "scenarios").glob("*.toml")))
+    top = Parser(prog="./duel bench", allow_abbrev=False, epilog=_CONTENTS + names,
+                   formatter_class=argparse.RawDescriptionHelpFormatter, description="Run benchmarks. Each writes "
+                   "results/NAME/: result.json, machine.json, table.md, plots, raw wrk output.")
+    top.add_argument("names", nargs="*", metavar="NAME", help="scenarios, run one after the other")
+    top.add_argument("--list", action="store_true", help="name everything, with its question and whether it means "
+                       "something on this machine")
+    top.add_argument("--models", type=words, metavar="M,M", help="only rows of these models (or MODEL/DRIVER)")
+    top.add_argument("--duration", type=positive, metavar="S", help="seconds a run (default: the scenario's)")
+    top.add_argument("--repeats", type=positive, metavar="N", help="runs a row, interleaved (default: 5)")
+    top.add_argument("--quick", action="store_true", help="2 s a run, one repeat, the ends of each sweep")
+    top.add_argument("--name", help="folder in results/ (default: SCENARIO-<UTC time>; of several: NAME-SCENARIO)")
+    top.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    top.add_argument("--json", type=absolute, metavar="F", help="also write every figure to F")
+    return top
+
+
+def _kinds_parser() -> Parser:
+    """./duel bench table, floor, counters, abuse and micro."""
+    top = Parser(prog="./duel bench", allow_abbrev=False)
+    kinds = top.add_subparsers(dest="bench", metavar="BENCHMARK", required=True, parser_class=Parser)
+
+    def command(name: str, summary: str, detail: str) -> Parser:
+        return kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",
+                                allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    table_flags(command("table", "the seed table", "As ./duel demo."))
+    floor = command("floor", "CPU time a request against the floor", "Sharded against raw io_uring,\nstealing "
+                    "against raw epoll; pinned to one CPU, then sharing two with wrk.")
+    counters = command("counters", "CPU time a request with and without the counters", "The release build\nagainst "
+                       "the one with the counters compiled out, one worker alone on a CPU.")
+    abuse = command("abuse", "what 1,000 slow and 1,000 idle connections cost the others", "wrk -c64 with and\n"
+                    "without them, against each model with its default limits.")
+    for each, pairs, seconds in ((floor, 7, 3), (counters, 11, 3), (abuse, 5, 15)):
+        each.add_argument("--pairs", type=positive, default=pairs, metavar="N",
+                          help=f"interleaved pairs (default: {pairs})")
+        each.add_argument("--duration", type=positive, default=seconds, metavar="S",
+                          help=f"seconds a run (default: {seconds})")
+        each.add_argument("--json", type=absolute, metavar="F", help="write every figure to F")
+    for each in (floor, abuse):
+        each.add_argument("--name", help="also write results/NAME/")
+        each.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    micro = command("micro", "micro-benchmarks", "Medians with their range.")
+    micro.add_argument("--filter", metavar="RE", help="only benchmarks that match this regular expression")
+    micro.add_argument("--repetitions", type=positive, default=5, metavar="N", help="default: 5")
+    micro.add_argument("--json", type=absolute, metavar="F", help="keep Google Benchmark's JSON at F")
+    return top
+
+
+def table_flags(parser: Parser) -> None:
+    parser.add_argument("--quick", action="store_true", help="5 s a row instead of 30 s")
+    parser.add_argument("--name", help="folder in results/ (default: demo-<UTC time>)")
+    parser.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    parser.add_argument("--connections", type=positive, default=1000, metavar="N", help="default: 1000, as the seed's")
+    parser.add_argument("--duration", type=positive, metavar="S", help="seconds a row (default: 30, as the seed's)")
+
+
+def table(given: argparse.Namespace) -> None:
+    from scripts import demo, results
+    from scripts.build import build
+    seconds = given.duration or (5 if given.quick else 30)
+    settings = demo.Settings(given.connections, seconds, 1 if given.quick else 2, given.quick)
+    name = given.name or results.default_name("demo")
+    demo.check(settings, name, given.force)
+    build("release", ["duel-server"])
+    demo.run(settings, name, given.force)
+
+
+def bench(argv: list[str]) -> int:
+    if argv[:1] and argv[0] in _KINDS:
+        _kind(_kinds_parser().parse_args(argv))
+        return 0
+    given = _bench_parser().parse_intermixed_args(argv)
+    if given.list:
+        _list()
+        return 0
+    own = [name for name in given.names if name in _KINDS]
+    if own:
+        raise UserError(f"{own[0]} is not a scenario and runs alone: ./duel bench {own[0]}", 2)
+    if not given.names:
+        raise UserError("which benchmark? (scenarios, or table, floor, counters, abuse or micro; see ./duel bench --help)", 2)
+    _scenarios(given)
+    return 0
+
+
+def _list() -> None:
+    from scripts import bench, micro
+    print(_CONTENTS.partition("\n\n")[0] + "\n")
+    bench.show_list()
+    print("\nmicro-benchmarks:")
+    micro.show_list()
+
+
+def _scenarios(given: argparse.Namespace) -> None:
+    from scripts import bench, results
+    from scripts.build import build
+    settings = bench.Settings(given.quick, given.duration, given.repeats, given.models)
+    chosen = bench.load(list(dict.fromkeys(given.names)), settings)
+    several = len(chosen) > 1
+    names = [(f"{given.name}-{each.name}" if several else given.name) if given.name else results.default_name(each.name)
+             for each in chosen]
+    for name in names:
+        results.check_name(name, given.force)
+    if given.json is not None:
+        results.check_writable(given.json)
+    build("release", ["duel-server"])
+    bench.run_all(chosen, settings, names, given.force, given.json)
+
+
+def _kind(given: argparse.Namespace) -> None:
+    from scripts import abuse, counters_cost, floor, micro, results
+    from scripts.build import build
+    if given.bench == "table":
+        table(given)
+        return
+    if given.bench == "micro":
+        micro.check(given.filter, given.json)
+        build("release", ["micro-bench"])
+        micro.run(given.filter, given.repetitions, given.json)
+        return
+    if given.json is not None:
+        results.check_writable(given.json)
+    if given.bench == "counters":
+        counters_cost.check(given.pairs, given.duration)
+        for preset in (counters_cost.WITH, counters_cost.WITHOUT):
+            build(preset, ["duel-server"])
+        counters_cost.run(given.pairs, given.duration, given.json)
+        return
+    kind = abuse if given.bench == "abuse" else floor
+    kind.check(given.duration)
+    if given.name is not None:
+        results.check_name(given.name, given.force)
+    build("release", kind.PROGRAMS)
+    kind.run(given.pairs, given.duration, given.json, given.name, given.force)

@@ -1,0 +1,35 @@
+"""What every command line of ./duel shares: a parser with errors of one line, and types of values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from scripts.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors in one line, naming the fix."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)", 2)
+
+
+def positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value
+
+
+def words(text: str) -> list[str]:
+    return [each for each in text.split(",") if each]
+
+
+def absolute(text: str) -> Path:
+    """A path as the user means it, whatever folder children run in."""
+    return Path(text).absolute()
