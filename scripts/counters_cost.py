@@ -7,9 +7,8 @@ the ratios within a pair bound their median (the sign test turned round).
 
 from __future__ import annotations
 
-import math
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +17,14 @@ from scripts.errors import UserError
 from scripts.measure import measure
 from scripts.paths import shown
 from scripts.progress import Progress
+from scripts.summary import fewest, median_interval
 
 SCHEMA_VERSION = 1
-LEAST_PAIRS = 6  # fewer have no 95 % interval
+LEAST_PAIRS = fewest(0.95)
 WITH, WITHOUT = "release", "release-nocounters"
 CORNERS = (("stealing", "epoll"), ("sharded", "uring"))
 _WARMUP_S = 1
 _OVERHEAD_S = 0.6
-
-
-@dataclass(frozen=True)
-class Interval:
-    low: float
-    high: float
-    coverage: float
-
-    @property
-    def has_one(self) -> bool:
-        return self.low <= 1 <= self.high
-
-
-def interval(ratios: list[float]) -> Interval:
-    """The tightest pair of order statistics that holds the median with at least 95 %."""
-    ordered, n = sorted(ratios), len(ratios)
-    outside = 0.0  # probability that the median lies below the k-th smallest
-    best = None
-    for k in range(n // 2):
-        outside += math.comb(n, k) / 2 ** n
-        if 1 - 2 * outside < 0.95:
-            break
-        best = Interval(ordered[k], ordered[n - 1 - k], 1 - 2 * outside)
-    if best is None:
-        raise UserError(f"{n} pairs have no 95 % interval (use --pairs {LEAST_PAIRS} or more)", 2)
-    return best
 
 
 def check(pairs: int, duration_s: int) -> None:
@@ -102,10 +76,11 @@ def _outcome(corner: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         return [each["cpu_us"] for each in sorted(mine, key=lambda each: each["pair"])]
 
     ratios = [a / b for a, b in zip(times(WITH), times(WITHOUT), strict=True)]
-    bounds = interval(ratios)
+    bounds = median_interval(ratios)
+    assert bounds is not None, "check() asks for enough pairs"
     return {"corner": corner, "with_us": statistics.median(times(WITH)),
             "without_us": statistics.median(times(WITHOUT)), "ratio": statistics.median(ratios), **asdict(bounds),
-            "has_one": bounds.has_one, "ratios": ratios}
+            "has_one": 1 in bounds, "ratios": ratios}
 
 
 def _show(title: str, pairs: int, outcomes: list[dict[str, Any]]) -> None:

@@ -143,14 +143,6 @@ def test_the_matrix_separates_scheduler_and_driver() -> None:
 
 # --- what counters cost ----------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("n", "low", "high", "coverage"), [(6, 1, 6, 0.969), (8, 1, 8, 0.992), (9, 2, 8, 0.961),
-                                                            (11, 2, 10, 0.988), (20, 6, 15, 0.959)])
-def test_the_interval_is_that_of_the_sign_test(n: int, low: int, high: int, coverage: float) -> None:
-    found = counters_cost.interval([float(i) for i in range(n, 0, -1)])
-    assert (found.low, found.high) == (low, high)
-    assert found.coverage == pytest.approx(coverage, abs=1e-3)
-
-
 def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(UserError, match="5 pairs have no 95 % interval"):
         counters_cost.check(5, 1)
