@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from scripts.errors import UserError
-from scripts.flags import Parser, absolute, positive, words
+from scripts.flags import Parser, absolute, percents, positive, words
 from scripts.paths import ROOT
 
 _CONTENTS = """\
@@ -36,7 +36,14 @@ def _bench_parser() -> Parser:
     top.add_argument("--models", type=words, metavar="M,M", help="only rows of these models (or MODEL/DRIVER)")
     top.add_argument("--duration", type=positive, metavar="S", help="seconds a run (default: the scenario's)")
     top.add_argument("--repeats", type=positive, metavar="N", help="runs a row, interleaved (default: 5)")
-    top.add_argument("--quick", action="store_true", help="2 s a run, one repeat, the ends of each sweep")
+    top.add_argument("--quick", action="store_true", help="2 s a run, one repeat, the ends of each sweep (with "
+                     "--blocks: closed loop and one rate)")
+    top.add_argument("--blocks", type=positive, metavar="N", help="a campaign: duel-load instead of wrk, N random "
+                     "blocks of every row with an A/A control, at the same rates; resumable (10 is usual)")
+    top.add_argument("--seed", type=positive, metavar="S", help="with --blocks: of order and load (default: drawn)")
+    top.add_argument("--rates", type=percents, metavar="P,P", help="with --blocks: open-loop rates in percent of the "
+                     "smallest peak (default: the scenario's, or 30,50,70,85; \"\": none)")
+    top.add_argument("--at", type=positive, metavar="V", help="with --blocks: the value of a scenario's sweep")
     top.add_argument("--name", help="folder in results/ (default: SCENARIO-<UTC time>; of several: NAME-SCENARIO)")
     top.add_argument("--force", action="store_true", help="replace an existing results/NAME")
     top.add_argument("--json", type=absolute, metavar="F", help="also write every figure to F")
@@ -106,7 +113,13 @@ def bench(argv: list[str]) -> int:
     if own:
         raise UserError(f"{own[0]} is not a scenario and runs alone: ./duel bench {own[0]}", 2)
     if not given.names:
-        raise UserError("which benchmark? (scenarios, or table, floor, counters, abuse or micro; see ./duel bench --help)", 2)
+        raise UserError(f"which benchmark? (scenarios, or one of {', '.join(_KINDS)}; see ./duel bench --help)", 2)
+    if given.blocks is not None:
+        _campaigns(given)
+        return 0
+    for flag in ("seed", "rates", "at"):
+        if getattr(given, flag) is not None:
+            raise UserError(f"--{flag} belongs to a campaign (say --blocks N, too)", 2)
     _scenarios(given)
     return 0
 
@@ -133,6 +146,23 @@ def _scenarios(given: argparse.Namespace) -> None:
         results.check_writable(given.json)
     build("release", ["duel-server"])
     bench.run_all(chosen, settings, names, given.force, given.json)
+
+
+def _campaigns(given: argparse.Namespace) -> None:
+    if given.repeats is not None:
+        raise UserError("--repeats and --blocks exclude each other (a block is a repeat)", 2)
+    from scripts import results
+    from scripts.build import build
+    from scripts.campaign import plan, run
+    settings = plan.Settings(given.blocks, given.seed, given.rates, given.quick, given.duration, given.models, given.at)
+    chosen = run.load(list(dict.fromkeys(given.names)), settings)
+    names = [f"{given.name}-{each.name}" if given.name and len(chosen) > 1 else given.name for each in chosen]
+    for name in filter(None, names):
+        results.check_name(name, given.force)
+    if given.json is not None:
+        results.check_writable(given.json)
+    build("release", ["duel-server", "duel-load"])
+    run.run_all(chosen, settings, names, given.force, given.json)
 
 
 def _kind(given: argparse.Namespace) -> None:

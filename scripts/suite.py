@@ -131,7 +131,7 @@ def _environment(preset: str) -> dict[str, str]:
     return {**os.environ, "DUEL_BUILD": str(build_dir(preset)), "DUEL_PRESET": preset, "PYTHONUNBUFFERED": "1"}
 
 
-def _prefix(preset: str) -> list[str]:
+def prefix(preset: str) -> list[str]:
     """TSan of GCC 12 cannot map its shadow when the kernel randomises more than 28 bits."""
     bits = Path("/proc/sys/vm/mmap_rnd_bits")
     try:
@@ -144,7 +144,7 @@ def _prefix(preset: str) -> list[str]:
 
 
 def _ctest(preset: str, expression: str | None, tally: Tally) -> None:
-    argv = [*_prefix(preset), "ctest", "--test-dir", f"build/{preset}", "--parallel", "2", "--output-on-failure",
+    argv = [*prefix(preset), "ctest", "--test-dir", f"build/{preset}", "--parallel", "2", "--output-on-failure",
             *(["-R", expression] if expression else [])]
     line = Line(f"ctest {preset}")
     lines: list[str] = []
@@ -164,7 +164,7 @@ def _ctest(preset: str, expression: str | None, tally: Tally) -> None:
 
 def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> None:
     """tests/scripts runs with the first preset only: it holds no C++."""
-    argv = [*_prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no",
+    argv = [*prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no",
             "-p", "no:cacheprovider", "-o", "python_files=*_test.py", "-o", "console_output_style=classic",
             *([] if first else ["--ignore=tests/scripts"]), *(["-k", expression] if expression else [])]
     line = Line(f"pytest {preset}")

@@ -15,10 +15,10 @@ std::string temporary(const std::string& path) {
 }
 
 std::unexpected<std::string> trouble(const std::string& path, int error) {
-  bool is_full = error == ENOSPC || error == EDQUOT;
+  bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
   return std::unexpected(
       fmt::format("--stats-file: cannot write {}: {} ({})", path, std::strerror(error),
-                  is_full ? "free space there, or name a file elsewhere"
+                  is_full ? "free space there, raise ulimit -f, or name a file elsewhere"
                           : "name a file in a directory that exists and can be written"));
 }
 

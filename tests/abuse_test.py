@@ -139,8 +139,8 @@ def allow_64_descriptors() -> None:
 @pytest.mark.skipif("undefined" in SANITIZER, reason="UBSan itself needs a descriptor for each check of a type")
 @pytest.mark.parametrize("model", CONCURRENT)
 def test_too_few_descriptors_delay_but_do_not_spin(model: str) -> None:
-    """300 clients that keep their connections: some wait in the backlog until others leave."""
-    count = 300
+    """500 clients that keep their connections: some wait in the backlog until others leave."""
+    count = 500
     with serving(model, before_exec=allow_64_descriptors) as server, selectors.DefaultSelector() as wait:
         clients = [socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) for _ in range(count)]
         for each in clients:
@@ -169,3 +169,21 @@ def test_too_few_descriptors_delay_but_do_not_spin(model: str) -> None:
         check_serves(server)
         stats = server.drain()
         assert (stats["accepted"], stats["served"]) == (count + 1, count + 1)
+
+
+@pytest.mark.skipif("undefined" in SANITIZER, reason="UBSan itself needs a descriptor for each check of a type")
+@pytest.mark.parametrize("model", CONCURRENT)
+def test_a_drain_needs_no_descriptor(model: str) -> None:
+    """Those who were let in are answered, those who wait outside see the end."""
+    with serving(model, before_exec=allow_64_descriptors) as server, contextlib.ExitStack() as all_open:
+        clients = [all_open.enter_context(Client(server.port)) for _ in range(100)]
+        for each in clients:
+            each.say(get("/sleep?ms=700"))
+        time.sleep(0.3)
+        stats = server.drain()
+        assert 10 <= stats["accepted"] < 64 and stats["requests"] == stats["accepted"]
+        answered = 0
+        for each in clients:
+            with contextlib.suppress(ConnectionError):
+                answered += each.hear_all().endswith(b"slept 700 ms\n")
+        assert answered == stats["requests"]

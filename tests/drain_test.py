@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: what was asked is answered, what is idle is closed, nothing is left."""
+"""SIGTERM, SIGINT and SIGHUP: what was asked is answered, what is idle is closed, nothing is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from client import GET, Client, get, take_answer
+from client import GET, Client, get, post, take_answer
 from server import CONCURRENT, MODELS, SANITIZER, Server, serving, wait_until
 
 
@@ -37,7 +37,7 @@ def check_closed_without_a_word(client: Client) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("model", MODELS)
 def test_requests_in_flight_are_answered(model: str, what: signal.Signals) -> None:
     in_flight, at_rest = (1, 0) if model == "serial" else (50, 20)
@@ -109,7 +109,10 @@ def test_no_answer_is_torn_under_load(model: str, workers: int) -> None:
         assert sum(answers) <= server.drain()["requests"] <= sum(answers) + len(answers)
 
 
-@pytest.mark.parametrize("how", ["impatient", "second SIGTERM", "second SIGINT"])
+SECOND = {"second SIGTERM": signal.SIGTERM, "second SIGINT": signal.SIGINT, "second SIGHUP": signal.SIGHUP}
+
+
+@pytest.mark.parametrize("how", ["impatient", *SECOND])
 @pytest.mark.parametrize("model", MODELS)
 def test_the_end_of_patience_cuts(model: str, how: str) -> None:
     count = 1 if model == "serial" else 10
@@ -119,12 +122,51 @@ def test_the_end_of_patience_cuts(model: str, how: str) -> None:
         if how != "impatient":
             time.sleep(0.2)
             assert server.is_running()
-            server.signal(signal.SIGTERM if how == "second SIGTERM" else signal.SIGINT)
+            server.signal(SECOND[how])
         assert server.await_end() == 0, server.errors
         assert f"{count} cut" in server.errors
         for each in clients:
             with contextlib.suppress(ConnectionResetError):
                 check_closed_without_a_word(each)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("said", [get("/", "X: y"), post(b"x" * 100)], ids=["head", "body"])
+def test_a_request_that_has_begun_is_still_answered(model: str, said: bytes) -> None:
+    with serving(model) as server, Client(server.port) as client:
+        client.say(said[:-10])
+        time.sleep(0.2)
+        server.signal(signal.SIGTERM)
+        if model == "serial":  # who accepts is who serves
+            time.sleep(0.2)
+        else:
+            wait_until(lambda: is_refused(server.port), "new connections are refused")
+        client.say(said[-10:])
+        answer = client.hear()
+        assert answer.status == "200 OK" and answer.closes
+        check_closed_without_a_word(client)
+        assert server.await_end() == 0, server.errors
+        assert "0 cut" in server.errors
+
+
+# What can hold up a drain: each with a request that has begun and does not end.
+HOLDING_UP = {"head": GET[:-2], "body": post(b"x" * 1000)[:-10], "handler": get("/sleep?ms=60000"),
+              "unread answer": get("/bytes?n=30000000")}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("what", HOLDING_UP)
+def test_what_holds_up_a_drain_is_cut_and_counted(model: str, what: str) -> None:
+    """Within --drain-seconds, in whatever state; those beside it that are idle are none of them."""
+    count, at_rest = (1, 0) if model == "serial" else (7, 5)
+    with serving(model, "--drain-seconds", "1") as server, contextlib.ExitStack() as all_open:
+        for each in [all_open.enter_context(Client(server.port)) for _ in range(at_rest)]:
+            assert not each.ask(GET).closes
+        for each in begin(server, count, HOLDING_UP[what]):
+            all_open.enter_context(each)
+        server.signal(signal.SIGTERM)
+        assert server.await_end() == 0, server.errors
+        assert f", {count} cut" in server.errors
 
 
 @pytest.mark.parametrize("model", MODELS)

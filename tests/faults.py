@@ -133,6 +133,14 @@ def check_serves(server: Server, times: int = 8) -> None:
             assert client.ask(GET).body == b"Hello, World!"
 
 
+def check_books(server: Server) -> None:
+    """Every connection that was accepted has ended, and all is as drain() says."""
+    stats = server.drain()
+    begun, ended = (sum(worker[name] for worker in stats["workers"]) for name in ("connections", "closed"))
+    assert begun == ended == stats["accepted"], stats
+    assert stats["connections_now"] == 0
+
+
 def is_older_than(*version: int) -> bool:
     running = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
     return running < version

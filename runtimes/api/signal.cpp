@@ -14,13 +14,14 @@ sigset_t stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);  // the terminal has gone
   return set;
 }
 
 }  // namespace
 
 stop_on_signal::stop_on_signal(scheduler& target, duration patience) : target_(target) {
-  ::signal(SIGPIPE, SIG_IGN);
+  for (int each : {SIGPIPE, SIGXFSZ}) ::signal(each, SIG_IGN);
   sigset_t set = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   try {

@@ -1,9 +1,10 @@
-// signal.hpp - SIGTERM and SIGINT as a drain: the scheduler's tasks finish what they do.
+// signal.hpp - SIGTERM, SIGINT and SIGHUP as a drain: the scheduler's tasks finish what
+// they do.
 //
 // Construct it before the scheduler runs (the signals must be blocked before threads
 // start); a thread of its own waits for them. The first one drains; the second, or the
-// end of `patience`, cuts. SIGPIPE is ignored: a write to a closed connection is an error
-// code.
+// end of `patience`, cuts. SIGPIPE and SIGXFSZ are ignored: a write to a closed
+// connection, or to a file that may not grow, is an error code.
 #pragma once
 
 #include <atomic>

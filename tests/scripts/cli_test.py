@@ -17,8 +17,8 @@ def duel(*argv: str, **options) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["fuzz"], ["demo"], ["bench"], ["bench", "table"],
-                                  ["bench", "floor"], ["bench", "counters"], ["bench", "micro"], ["serve"], ["clean"],
-                                  ["explore"]])
+                                  ["bench", "floor"], ["bench", "counters"], ["bench", "abuse"], ["bench", "micro"],
+                                  ["serve"], ["clean"], ["explore"]])
 def test_every_command_explains_itself(argv: list[str]) -> None:
     done = duel(*argv, "--help")
     assert done.returncode == 0
@@ -45,6 +45,7 @@ def test_every_command_explains_itself(argv: list[str]) -> None:
     (["bench", "matrix", "--name", "a/b"], "is not a folder name"),
     (["bench", "floor", "--frob"], "unrecognized arguments: --frob"),
     (["bench", "counters", "--pairs", "5"], "5 pairs have no 95 % interval"),
+    (["bench", "abuse", "--duration", "11"], "no slow connection is cut while wrk measures"),
     (["bench", "micro", "--filter", "("], "is not a regular expression"),
     (["setup", "--frob"], "setup takes no flags")])
 def test_wrong_usage_is_one_line_and_exit_2(argv: list[str], message: str) -> None:

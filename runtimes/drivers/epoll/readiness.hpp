@@ -8,6 +8,10 @@
 // A short read or write is as good as EAGAIN: it drained the descriptor, so the bit is
 // cleared without asking again (two system calls a request, not three). The closed bits
 // stay. The shape is Tokio's (tokio/src/runtime/io/scheduled_io.rs, tokio#5866).
+//
+// The kernel also ends a read at TCP's urgent mark. What has already arrived behind it
+// then waits for the next edge, or for the reader's deadline: asking again after every
+// short read, for clients that send urgent data, would cost all the others a call.
 #pragma once
 
 #include <cstdint>
