@@ -1,0 +1,33 @@
+// clock.hpp - nanoseconds of CLOCK_MONOTONIC, the one clock of every number reported, and
+// the instants that divide a run.
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+#include <limits>
+
+namespace duel::load {
+
+using ns = std::int64_t;
+constexpr ns never = std::numeric_limits<ns>::max();
+constexpr ns second = 1'000'000'000;
+
+inline ns read_clock(clockid_t which) {
+  timespec t;
+  ::clock_gettime(which, &t);
+  return t.tv_sec * second + t.tv_nsec;
+}
+inline ns now() {
+  return read_clock(CLOCK_MONOTONIC);
+}
+inline ns of_seconds(double s) {
+  return static_cast<ns>(s * 1e9);
+}
+
+// Requests are sent from start to end; what is measured lies in [begin, end).
+struct window {
+  ns start = never, begin = never, middle = never, end = never;
+};
+
+}  // namespace duel::load

@@ -1,0 +1,18 @@
+// scout.hpp - asks one request alone, before the load: is there a server, and what does
+// it answer? Waits; from main().
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "bench/load/exchange.hpp"
+
+namespace duel::load {
+
+// The body of the first answer, if it has the status expected and comes in time; empty
+// where the exchange needs none. The error says why nobody can be asked, and the fix.
+std::expected<std::optional<std::string>, std::string> scout_ahead(const options& o,
+                                                                   const exchange& talk);
+
+}  // namespace duel::load
