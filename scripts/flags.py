@@ -33,3 +33,14 @@ def words(text: str) -> list[str]:
 def absolute(text: str) -> Path:
     """A path as the user means it, whatever folder children run in."""
     return Path(text).absolute()
+
+
+def percents(text: str) -> tuple[float, ...]:
+    """`30,50` as shares: (0.3, 0.5). Each once, in rising order."""
+    try:
+        found = sorted({float(each) for each in words(text)})
+    except ValueError:
+        found = [-1.0]
+    if any(not 0 < each <= 200 for each in found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of percents, above 0 and at most 200 (as 30,50)")
+    return tuple(each / 100 for each in found)

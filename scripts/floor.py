@@ -21,6 +21,7 @@ from scripts.paths import shown
 from scripts.progress import Progress
 
 SCHEMA_VERSION = 1
+PROGRAMS = ["duel-server", "floor-epoll", "floor-uring"]
 _WARMUP_S = 1
 _OVERHEAD_S = 0.6
 _SERVER = "build/release/servers/duel-server"
@@ -120,6 +121,12 @@ def run(pairs: int, duration_s: int, json_file: Path | None, name: str | None, f
         "schema_version": SCHEMA_VERSION, "kind": "floor", "began": began, "ended": results.utc_now(),
         "pairs": pairs, "duration_s": duration_s, "outcomes": [asdict(each) for each in outcomes], "runs": raw}
     _show(each, outcomes)
+    publish(document, record, _table(each, outcomes), json_file, name, force)
+
+
+def publish(document: dict[str, Any], record: dict[str, Any], table: tables.Table, json_file: Path | None,
+            name: str | None, force: bool) -> None:
+    """Writes JSON to `json_file` and results/`name`, where they are asked for."""
     if json_file is not None:
         results.write_json(json_file, {**document, "machine": record})
         print(f"written to {shown(json_file)}")
@@ -127,7 +134,7 @@ def run(pairs: int, duration_s: int, json_file: Path | None, name: str | None, f
         with results.folder(name, force) as folder:
             results.write_json(folder / "result.json", {**document, "name": name})
             results.write_json(folder / "machine.json", record)
-            results.write_text(folder / "table.md", tables.markdown(_table(each, outcomes)))
+            results.write_text(folder / "table.md", tables.markdown(table))
         print(f"written to {shown(results.RESULTS / name)}/")
 
 

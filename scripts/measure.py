@@ -12,6 +12,7 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,18 +77,21 @@ def require_descriptors(connections: int, asked: str = "") -> None:
 
 
 def measure(server_argv: list[str], load: wrk.Load, warmup_s: int, work: Path,
-            tick: Callable[[], None] = lambda: None) -> Measurement:
+            tick: Callable[[], None] = lambda: None,
+            beside: Callable[[Server], AbstractContextManager[None]] = lambda server: nullcontext()) -> Measurement:
     """Runs `server_argv` with --listen and --stats-file added. `work` is an empty scratch folder.
 
-    `tick` is called about ten times a second.
+    `tick` is called about ten times a second. `beside` is entered before the warm-up and left when
+    the load has stopped, before the server is told to.
     """
     stats_file = work / "stats.json"
     argv = [*server_argv, "--listen", "127.0.0.1:0", "--stats-file", str(stats_file)]
-    with serving(argv, work) as server:
+    with serving(argv, work) as server, ExitStack() as others:
         def watch() -> None:
             server.check()
             tick()
 
+        others.enter_context(beside(server))
         if warmup_s > 0:
             _warm_up(server, load, warmup_s, work, watch)
         stats_before = _settled_stats(server, watch)
@@ -96,6 +100,7 @@ def measure(server_argv: list[str], load: wrk.Load, warmup_s: int, work: Path,
             run.measured(watch)
             server.check()
             after, host_after, window_s = procfs.usage(server.pid), procfs.host_cpu(), time.monotonic() - began
+            others.close()
             code = server.stop(_DRAIN_TIMEOUT_S)
             drained = code is not None
             report, text = run.report()

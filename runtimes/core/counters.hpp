@@ -24,6 +24,7 @@ enum class counter : unsigned {
   connections_max,  // the most that were open here at once; sharded only
   served,           // connections that got at least one response, counted at the first
   requests,         // responses completed here
+  turned_away,      // connections that got a 503 because there were too many
   // --- tasks ---
   spawns,           // tasks spawned here
   polls,            // times a task was run for a step
@@ -56,13 +57,14 @@ enum class counter : unsigned {
 };
 
 inline constexpr std::array<std::string_view, std::to_underlying(counter::count_)>
-    counter_names{
-        "accepted",  "connections",  "closed",   "connections_max", "served",
-        "requests",  "spawns",       "polls",    "longest_poll_ns", "forced_yields",
-        "lifo_hits", "inject_pops",  "overflow", "steal_attempts",  "steals",
-        "stolen",    "parks",        "wake_ups", "spurious",        "running_ns",
-        "idle_ns",   "searching_ns", "messages", "received",        "message_ns",
-        "timed",     "driver_calls", "events",   "submitted",       "again"};
+    counter_names{"accepted",    "connections",     "closed",         "connections_max",
+                  "served",      "requests",        "turned_away",    "spawns",
+                  "polls",       "longest_poll_ns", "forced_yields",  "lifo_hits",
+                  "inject_pops", "overflow",        "steal_attempts", "steals",
+                  "stolen",      "parks",           "wake_ups",       "spurious",
+                  "running_ns",  "idle_ns",         "searching_ns",   "messages",
+                  "received",    "message_ns",      "timed",          "driver_calls",
+                  "events",      "submitted",       "again"};
 static_assert(!counter_names.back().empty());
 
 #if defined(DUEL_NO_COUNTERS)
@@ -74,7 +76,7 @@ inline constexpr bool counters_enabled = true;
 // What a benchmark needs to tell whether a server did its work; counted in every build.
 constexpr bool is_always_counted(counter c) noexcept {
   return c == counter::accepted || c == counter::connections || c == counter::closed ||
-         c == counter::served || c == counter::requests;
+         c == counter::served || c == counter::requests || c == counter::turned_away;
 }
 
 class alignas(no_sharing) counters {

@@ -87,7 +87,7 @@ class accepting : public testing::TestWithParam<policy_on> {
       model->stop(stop_mode::drain);
     });
     model->run([&] {
-      EXPECT_TRUE(net::serve(*net::endpoint::parse("127.0.0.1:0"), &answer_with_home,
+      EXPECT_TRUE(net::serve({*net::endpoint::parse("127.0.0.1:0")}, &answer_with_home,
                              [&](net::endpoint at) {
                                where = at;
                                ready.count_down();

@@ -239,7 +239,7 @@ TEST_P(on_shards, stop_ends_sleepers_and_listeners_on_every_shard) {
     spawn([&] {
       auto where = net::endpoint::parse("127.0.0.1:0");
       EXPECT_TRUE(net::serve(
-          *where, [](net::stream) {}, [](net::endpoint) {}));
+          {*where}, [](net::stream) {}, [](net::endpoint) {}));
       ++ended;
     }).detach();
     for (unsigned home = 0; home < shards(); ++home) {

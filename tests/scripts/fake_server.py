@@ -62,7 +62,7 @@ class Server:
             text = client.recv(65536)
             requests = REQUEST.findall(text)
             if not requests:
-                return False
+                return text != b""  # part of a head
             closes = b"Connection: close" in text
             body = json.dumps(self._counters).encode()
             stats = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -20,15 +20,20 @@ constexpr int backlog = 65535;
 // How long accepting rests when descriptors, memory or threads have run out.
 constexpr auto exhausted_pause = std::chrono::milliseconds(20);
 
-result<int> open_listener(const endpoint& where, bool share_port) {
-  int fd = ::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+result<int> open_listener(const listen_options& how, bool share_port) {
+  int fd = ::socket(how.where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(errno);
   int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (share_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on);  // accepted sockets inherit it
-  if (::bind(fd, where.address(), where.size()) == 0 && ::listen(fd, backlog) == 0)
+  // Accepted sockets inherit these two.
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto queued = static_cast<unsigned>(how.queued_bytes);
+  if (queued > 0) {
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &queued, sizeof queued);
+  }
+  if (::bind(fd, how.where.address(), how.where.size()) == 0 &&
+      ::listen(fd, backlog) == 0)
     return fd;
   int error = errno;
   ::close(fd);
@@ -36,16 +41,16 @@ result<int> open_listener(const endpoint& where, bool share_port) {
 }
 
 // One listening socket for each home, all at one port.
-result<std::vector<int>> open_listeners(endpoint where, unsigned homes) {
+result<std::vector<int>> open_listeners(listen_options how, unsigned homes) {
   // SO_REUSEPORT would let a second server join silently: the first socket asks alone.
-  auto alone = open_listener(where, false);
+  auto alone = open_listener(how, false);
   if (!alone) return std::unexpected(alone.error());
   if (homes == 1) return std::vector{*alone};
-  where = endpoint::of_socket(*alone);
+  how.where = endpoint::of_socket(*alone);
   ::close(*alone);
   std::vector<int> fds;
   for (unsigned i = 0; i < homes; ++i) {
-    auto fd = open_listener(where, true);
+    auto fd = open_listener(how, true);
     if (!fd) {
       for (int open : fds) ::close(open);
       return std::unexpected(fd.error());
@@ -55,10 +60,11 @@ result<std::vector<int>> open_listeners(endpoint where, unsigned homes) {
   return fds;
 }
 
-bool is_exhaustion(std::error_code e) {
-  return e == std::errc::too_many_files_open ||
-         e == std::errc::too_many_files_open_in_system ||
-         e == std::errc::no_buffer_space || e == std::errc::not_enough_memory;
+// What concerns one connection, which is gone: the next may be accepted at once. Anything
+// else (descriptors, memory) lasts, and asking again at once would only burn CPU.
+bool is_of_one_connection(std::error_code e) {
+  return e == std::errc::connection_aborted || e == std::errc::protocol_error ||
+         e == std::errc::interrupted || e == std::errc::operation_canceled;
 }
 
 // A connection is counted where its task begins and where it ends.
@@ -111,7 +117,7 @@ void accept_loop(listener from, handler on_connection) {
   while (!is_cancelled()) {
     auto peer = from.accept_descriptor();
     if (!peer) {
-      if (is_exhaustion(peer.error())) (void)sleep_for(exhausted_pause);
+      if (!is_of_one_connection(peer.error())) (void)sleep_for(exhausted_pause);
       continue;
     }
     count(counter::accepted);
@@ -175,11 +181,11 @@ result<void> serve_at(unsigned home, int fd, const handler& on_connection) {
 
 }  // namespace
 
-result<void> serve(endpoint where, std::function<void(stream)> on_connection,
+result<void> serve(listen_options how, std::function<void(stream)> on_connection,
                    std::function<void(endpoint)> ready) {
   scheduler& owner = current_task()->owner;
   unsigned homes = owner.places_connections() ? 1 : owner.homes();
-  auto fds = open_listeners(where, homes);
+  auto fds = open_listeners(how, homes);
   if (!fds) return std::unexpected(fds.error());
   endpoint bound = endpoint::of_socket(fds->front());
   handler shared =

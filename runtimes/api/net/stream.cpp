@@ -29,6 +29,11 @@ void stream::shutdown_send() noexcept {
   ::shutdown(socket_->fd, SHUT_WR);
 }
 
+void stream::discard_unsent() noexcept {
+  linger none{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 void stream::close() noexcept {
   if (socket_) io().close(std::move(socket_));
 }

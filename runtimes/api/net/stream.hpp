@@ -32,6 +32,9 @@ class stream {
   [[nodiscard]] inline result<void> send(buffer_lease block, time_point deadline = never);
   // No more will be sent: the peer reads end of stream after what has been. May suspend.
   void shutdown_send() noexcept;
+  // A close from now on drops what the peer has not taken and resets the connection; the
+  // kernel would go on offering it for minutes.
+  void discard_unsent() noexcept;
   // Closes at once; unread received bytes make the kernel reset the connection. May
   // suspend.
   void close() noexcept;

@@ -232,7 +232,7 @@ TEST_P(uring_stream, serves_two_thousand_connections_and_keeps_none) {
     auto server = spawn([&] {
       auto any = net::endpoint::parse("127.0.0.1:0");
       EXPECT_TRUE(net::serve(
-          *any,
+          {*any},
           [](stream s) {
             while (auto got = s.receive(clock::now() + 1h)) {
               if (got->empty() || !s.send(got->bytes())) return;
