@@ -72,13 +72,16 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
                                  handlers::service& service,
                                  std::atomic<std::size_t>& cut) {
   stop_on_signal stopper(model, o.drain);
+  http::admission places(o.max_connections);
   // Until the first task runs: without a stack it never does.
   result<void> served = failure(std::errc::not_enough_memory);
   model.run([&] {
     served = net::serve(
-        o.where,
+        {.where = o.where, .queued_bytes = o.max_queued_bytes},
         [&](net::stream peer) {
           handlers::service::open_scope open(service);
+          http::admission::place here(places);
+          if (!here) return http::turn_away(std::move(peer), o.http);
           if (http::serve_connection(std::move(peer), o.http) ==
               http::connection_end::cut)
             ++cut;

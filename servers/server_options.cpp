@@ -65,7 +65,8 @@ void complain(const std::string& message) {
 
 std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   server_options o;
-  std::uint64_t header_ms = 10'000, idle_ms = 60'000, write_ms = 30'000, drain_s = 5;
+  std::uint64_t header_ms = 10'000, body_ms = 30'000, idle_ms = 60'000, write_ms = 30'000,
+                drain_s = 5;
   std::string keep_alive = "on";
   constexpr std::uint64_t day_ms = 86'400'000;
 
@@ -85,15 +86,32 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
       ->check(CLI::IsMember({"on", "off"}));
   app.add_option("--stats-file", o.stats_file, "where the final counters go, as JSON");
   app.add_option("--header-timeout-ms", header_ms,
-                 "for a request's head, from its first byte")
+                 "for a request's head, from its first byte; then 408")
       ->check(whole_number(1, day_ms));
-  app.add_option("--idle-timeout-ms", idle_ms, "for the next request")
+  app.add_option("--body-timeout-ms", body_ms, "for each 64 KiB of a body; then 408")
       ->check(whole_number(1, day_ms));
-  app.add_option("--write-timeout-ms", write_ms, "for the client to take each 64 KiB")
+  app.add_option("--idle-timeout-ms", idle_ms, "for the next request; then a close")
       ->check(whole_number(1, day_ms));
-  app.add_option("--max-header-bytes", o.http.most.head_bytes, "larger heads get 431")
+  app.add_option("--write-timeout-ms", write_ms,
+                 "for the client to take each 64 KiB; then a close")
+      ->check(whole_number(1, day_ms));
+  app.add_option("--max-header-bytes", o.http.most.head_bytes,
+                 fmt::format("larger heads get 431; targets over {} bytes get 414",
+                             http::max_target))
       ->check(whole_number(64, 1 << 20));
   app.add_option("--max-body-bytes", o.http.most.body_bytes, "larger bodies get 413")
+      ->check(whole_number(0, 1 << 30));
+  app.add_option("--max-pipeline", o.http.max_pipeline,
+                 "answers in a row for one connection; then they are sent and others "
+                 "get their turn")
+      ->check(whole_number(1, 1 << 20));
+  app.add_option("--max-connections", o.max_connections,
+                 "more get 503 and a close; 0: as many as there are descriptors, then "
+                 "new ones wait in the backlog")
+      ->check(whole_number(0, 1 << 30));
+  app.add_option("--max-queued-bytes", o.max_queued_bytes,
+                 "bytes of answers that wait in the kernel for a connection to take "
+                 "them, then its handler waits; 0: as the kernel likes")
       ->check(whole_number(0, 1 << 30));
   app.add_option("--state", o.state,
                  "who has the values of /kv: shared, one map behind locks, or sharded, "
@@ -127,6 +145,7 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   o.where = *where;
   o.http.keep_alive = keep_alive == "on";
   o.http.header_timeout = std::chrono::milliseconds(header_ms);
+  o.http.body_timeout = std::chrono::milliseconds(body_ms);
   o.http.idle_timeout = std::chrono::milliseconds(idle_ms);
   o.http.write_timeout = std::chrono::milliseconds(write_ms);
   o.drain = std::chrono::seconds(drain_s);

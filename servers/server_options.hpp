@@ -19,6 +19,8 @@ struct server_options {
   std::string listen = "127.0.0.1:8080";
   net::endpoint where;  // the same, parsed
   http::options http;
+  std::size_t max_connections = 0;            // 0: as many as there are descriptors
+  std::size_t max_queued_bytes = 256 * 1024;  // 0: the kernel's
   std::chrono::seconds drain{5};
   std::string stats_file;        // empty: none
   std::string state = "shared";  // of /kv: or "sharded"

@@ -97,6 +97,10 @@ class Client:
     def say(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def say_no_more(self) -> None:
+        """The peer sees the end of the stream; what it says is still heard."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def say_in_pieces(self, pieces: list[bytes], pause_s: float) -> None:
         """The pause is what makes the server see them one by one, most of the time."""
         for index, piece in enumerate(pieces):

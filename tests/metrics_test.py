@@ -61,7 +61,7 @@ def test_both_have_every_counter_and_agree(model: str) -> None:
             before, stats, after = Metrics(client), stats_of(client), Metrics(client)
     workers = range(len(stats["workers"]))
     names = counters_of(stats)
-    assert len(names) == 30 and "requests" in names and "again" in names
+    assert len(names) == 31 and "requests" in names and "again" in names
     for name in names:
         for worker in workers:
             told = stats["workers"][worker][name] / (1e9 if name.endswith("_ns") else 1)

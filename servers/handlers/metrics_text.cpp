@@ -27,6 +27,7 @@ constexpr std::array<explanation, counter_names.size()> explanations{{
     {counter::connections_max, "The most connections that were open here at once."},
     {counter::served, "Connections that got at least one response."},
     {counter::requests, "Responses completed."},
+    {counter::turned_away, "Connections that got a 503: there were too many."},
     {counter::spawns, "Tasks spawned."},
     {counter::polls, "Steps of tasks."},
     {counter::longest_poll_ns, "The longest step of a task."},

@@ -20,7 +20,8 @@ std::uint64_t busy_ns(const counters& of) {
 
 nlohmann::ordered_json stats_json(const report& told) {
   nlohmann::ordered_json all;
-  for (counter c : {counter::accepted, counter::served, counter::requests}) {
+  for (counter c : {counter::accepted, counter::served, counter::requests,
+                    counter::turned_away}) {
     all[name_of(c)] = told.total(c);
   }
   all["connections_now"] = told.connections_now;

@@ -5,6 +5,8 @@
 // idle connections stand, each with the stack pages it has touched.
 #include "servers/http/connection.hpp"
 
+#include <algorithm>
+
 #include "runtimes/api/count.hpp"
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
@@ -17,10 +19,14 @@ namespace {
 // under it would be a reset to a client that did nothing wrong.
 constexpr auto grace = std::chrono::milliseconds(20);
 constexpr auto last_look = std::chrono::milliseconds(1);
-// How long, and for how many bytes, a closing server reads on: closing with unread bytes
-// makes the kernel reset the connection, which may destroy the answer on its way.
-constexpr auto linger_time = std::chrono::seconds(1);
-constexpr std::size_t linger_bytes = 256 * 1024;
+// A body has a deadline for each block, so that no client holds a task for ever with a
+// byte now and then.
+constexpr std::size_t body_block = 64 * 1024;
+// How long a closing server reads on in all, and without anything coming: closing with
+// unread bytes makes the kernel reset the connection, which may destroy the answer on its
+// way (RFC 9112, 9.6).
+constexpr auto linger_time = std::chrono::seconds(4);
+constexpr auto linger_silence = std::chrono::seconds(1);
 
 class connection {
  public:
@@ -31,9 +37,14 @@ class connection {
     while (await_request()) {
       shield_scope finish_what_is_begun;
       if (serve_received()) continue;
+      if (!out_.is_ok()) peer_.discard_unsent();
       return is_cancelled() ? connection_end::cut : connection_end::closed;
     }
     return connection_end::closed;
+  }
+  void turn_away() {
+    count(counter::turned_away);
+    if (say_last({503, "too many connections; try again later"})) linger();
   }
 
  private:
@@ -42,6 +53,7 @@ class connection {
   bool await_rest();
   bool respond();
   void refuse(const refusal& why);
+  bool say_last(const refusal& why);
   void answer(const request& to, responder& reply);
   void count_response();
   void linger();
@@ -60,7 +72,8 @@ class connection {
   output out_;
   buffer_lease block_;                // received bytes; only while input_ is not empty
   std::span<const std::byte> input_;  // of these, the ones not yet parsed
-  time_point head_deadline_ = never;  // set while an incomplete head is waited for
+  time_point rest_deadline_ = never;  // of the request that has begun to arrive
+  std::size_t timed_block_ = 0;       // of its body, counted from 1, that this is for
   bool is_served_ = false;
 };
 
@@ -78,10 +91,15 @@ bool connection::await_request() {
 
 // Answers every request that is here or has begun. False: the connection is over.
 bool connection::serve_received() {
-  for (;;) {
+  for (unsigned in_a_row = 0;;) {
     switch (parser_.feed(input_)) {
       case parsed::complete:
         if (!respond()) return false;
+        if (++in_a_row == how_.max_pipeline) {
+          if (!out_.flush()) return false;
+          yield();
+          in_a_row = 0;
+        }
         break;
       case parsed::failed:
         refuse(parser_.error());
@@ -91,24 +109,26 @@ bool connection::serve_received() {
         if (!out_.flush()) return false;
         if (parser_.is_between_requests()) return true;
         if (!await_rest()) return false;
+        in_a_row = 0;
     }
   }
 }
 
-// More of a request that has begun.
+// More of a request that has begun. What surrounds chunks is no progress.
 bool connection::await_rest() {
-  time_point deadline;
   if (parser_.is_in_body()) {
-    deadline = deadline_after(how_.header_timeout);
     if (parser_.take_continue()) {
       out_.write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!out_.flush()) return false;
     }
-  } else {
-    if (head_deadline_ == never) head_deadline_ = deadline_after(how_.header_timeout);
-    deadline = head_deadline_;
+    std::size_t block = 1 + parser_.message().body.size() / body_block;
+    if (std::exchange(timed_block_, block) != block) {
+      rest_deadline_ = deadline_after(how_.body_timeout);
+    }
+  } else if (rest_deadline_ == never) {
+    rest_deadline_ = deadline_after(how_.header_timeout);
   }
-  auto received = peer_.receive(deadline);
+  auto received = peer_.receive(rest_deadline_);
   if (!received && received.error() == std::errc::timed_out) {
     refuse({408, "the request did not arrive in time"});
     return false;
@@ -134,7 +154,8 @@ bool connection::respond() {
   if (!reply.is_complete()) return false;  // too late to say anything: the length tells
   count_response();
   parser_.next();
-  head_deadline_ = never;
+  rest_deadline_ = never;
+  timed_block_ = 0;
   if (!reply.closes()) return true;
   bool drains = keeps;
   if (out_.flush() && (drains || !input_.empty())) linger();
@@ -143,7 +164,7 @@ bool connection::respond() {
 
 void connection::answer(const request& to, responder& reply) {
   const route* found = find_route(how_.routes, to.path);
-  if (!found || !is_allowed(*found, to.method)) return refuse_route(found, reply);
+  if (!found || !is_allowed(*found, to.method)) return answer_in_place(found, to, reply);
   if (found->may_wait) {
     if (!out_.flush()) return;
     reply.expect_wait();
@@ -156,16 +177,20 @@ void connection::answer(const request& to, responder& reply) {
 }
 
 void connection::refuse(const refusal& why) {
+  if (!say_last(why)) return;
+  count_response();
+  linger();
+}
+
+bool connection::say_last(const refusal& why) {
   out_.look_at_clock();  // perhaps it waited for what did not come
-  responder reply(out_, false, persistence::close);
+  responder reply(out_, parser_.is_head(), persistence::close);
   reply.begin({.status = why.status,
                .content_type = text_plain,
                .content_length = why.why.size() + 1});
   reply.write(why.why);
   reply.write("\n");
-  if (!out_.flush()) return;
-  count_response();
-  linger();
+  return out_.flush();
 }
 
 void connection::count_response() {
@@ -177,10 +202,9 @@ void connection::linger() {
   block_.reset();
   peer_.shutdown_send();
   time_point deadline = deadline_after(linger_time);
-  for (std::size_t read = 0; read < linger_bytes;) {
-    auto received = peer_.receive(deadline);
+  while (true) {
+    auto received = peer_.receive(std::min(deadline, deadline_after(linger_silence)));
     if (!received || received->empty()) return;
-    read += received->bytes().size();
   }
 }
 
@@ -188,6 +212,18 @@ void connection::linger() {
 
 connection_end serve_connection(net::stream peer, const options& how) {
   return connection(peer, how).run();
+}
+
+void turn_away(net::stream peer, const options& how) {
+  connection(peer, how).turn_away();
+}
+
+bool admission::enter() noexcept {
+  auto inside = inside_.load();
+  do {
+    if (most_ > 0 && inside >= most_) return false;
+  } while (!inside_.compare_exchange_weak(inside, inside + 1));
+  return true;
 }
 
 }  // namespace duel::http

@@ -163,8 +163,9 @@ TEST_P(connection_test, refuses_routes_and_goes_on) {
   std::string body = "the method is not allowed here\n";
   EXPECT_EQ(c.hear_all(),
             answer("404 Not Found", "nothing is here\n") +
-                answer("405 Method Not Allowed", body, "Allow: GET, HEAD\r\n") +
-                answer("405 Method Not Allowed", body, "Allow: POST\r\n") + ok_last);
+                answer("405 Method Not Allowed", body, "Allow: GET, HEAD, OPTIONS\r\n") +
+                answer("405 Method Not Allowed", body, "Allow: POST, OPTIONS\r\n") +
+                ok_last);
 }
 
 TEST_P(connection_test, refuses_malformed_requests_and_closes) {
@@ -212,7 +213,7 @@ TEST_P(connection_test, closes_silently_when_nothing_is_asked) {
 }
 
 TEST_P(connection_test, gives_up_on_slow_requests) {
-  how_.header_timeout = milliseconds(100);
+  how_.header_timeout = how_.body_timeout = milliseconds(100);
   std::string timed_out =
       answer("408 Request Timeout", "the request did not arrive in time\n", closing);
   for (auto part : {get.substr(0, 5), post("body").substr(0, post("body").size() - 1)}) {

@@ -2,28 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
+
+#include "servers/http/text.hpp"
 
 namespace duel::http {
 
 namespace {
 
-constexpr std::size_t max_value =
-    64;  // kept of Expect and Transfer-Encoding; longer is unknown
+constexpr std::size_t max_value = 264;  // kept of a header's; longer is unknown
 constexpr std::size_t kept_memory = 256;
 constexpr std::uint8_t max_method = 32;
-
-bool is_same(std::string_view a, std::string_view lower_case) noexcept {
-  return std::ranges::equal(a, lower_case, [](char c, char lower) {
-    return (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) == lower;
-  });
-}
-
-std::string_view trimmed(std::string_view s) noexcept {
-  auto first = s.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return s.substr(first, s.find_last_not_of(" \t") - first + 1);
-}
 
 void append_bounded(std::string& to, std::string_view part) {
   to.append(part.substr(0, max_value + 1 - std::min(max_value + 1, to.size())));
@@ -40,7 +30,7 @@ bool is_token_character(char c) noexcept {
          (c != 0 && std::strchr("!#$%&'*+-.^_`|~", c));
 }
 
-method method_of(unsigned llhttp_method) noexcept {
+std::optional<method> method_of(unsigned llhttp_method) noexcept {
   switch (llhttp_method) {
     case HTTP_GET:
       return method::get;
@@ -52,8 +42,10 @@ method method_of(unsigned llhttp_method) noexcept {
       return method::put;
     case HTTP_DELETE:
       return method::removal;
+    case HTTP_OPTIONS:
+      return method::options;
     default:
-      return method::other;
+      return {};
   }
 }
 
@@ -65,12 +57,11 @@ struct parser_callbacks {
 
   static int url(llhttp_t* l, const char* at, std::size_t size) {
     parser& p = of(l);
-    if (p.message_.target.size() + size > max_target) {
-      p.fail(414, "the request target is longer than 8192 bytes");
-      return HPE_USER;
-    }
-    p.message_.target.append(at, size);
-    return HPE_OK;
+    std::size_t room = max_target - p.message_.target.size();
+    p.message_.target.append(at, std::min(size, room));
+    if (size <= room) return HPE_OK;
+    p.fail(414, "the request target is longer than 8192 bytes");
+    return HPE_USER;
   }
   static int name(llhttp_t* l, const char* at, std::size_t size) noexcept {
     parser& p = of(l);
@@ -83,9 +74,8 @@ struct parser_callbacks {
   }
   static int value(llhttp_t* l, const char* at, std::size_t size) {
     parser& p = of(l);
-    if (p.field_ < parser::field::expect) return HPE_OK;
-    auto& kept = p.field_ == parser::field::expect ? p.expect_ : p.transfer_encoding_;
-    append_bounded(kept, {at, size});
+    if (p.field_ != parser::field::other)
+      append_bounded(p.value_of(p.field_), {at, size});
     return HPE_OK;
   }
   static int body(llhttp_t* l, const char* at, std::size_t size) {
@@ -121,6 +111,9 @@ const llhttp_settings_t callbacks = parser_callbacks::settings();
 parser::parser(limits most) noexcept : most_(most) {
   llhttp_init(&llhttp_, HTTP_REQUEST, &callbacks);
   llhttp_.data = this;
+  // Any digits for a version, and no say in who closes: the checks of the head judge
+  // both.
+  llhttp_.lenient_flags |= LENIENT_VERSION | LENIENT_KEEP_ALIVE;
 }
 
 void parser::next() noexcept {
@@ -129,8 +122,7 @@ void parser::next() noexcept {
   section_bytes_ = 0;
   hosts_ = 0;
   awaits_continue_ = false;
-  expect_.clear();
-  transfer_encoding_.clear();
+  for (auto& value : values_) shrink(value);
   shrink(message_.target);
   shrink(message_.body);
 }
@@ -168,7 +160,10 @@ void parser::feed_lines(std::span<const std::byte>& input) {
   if (phase_ != section) return;
   if (says == verdict::bare_line_feed)
     return fail(400, "a line ends without carriage return");
-  if (says == verdict::folded) return fail(400, "a header line begins with a blank");
+  if (says == verdict::bare_return) return fail(400, "a carriage return is on its own");
+  if (says == verdict::folded) return fail(400, "a line begins with a blank");
+  if (says == verdict::not_http)
+    return fail(400, "the request line names no HTTP version");
   if (says == verdict::ended) {
     return llhttp_.http_major == 2
                ? fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
@@ -190,20 +185,49 @@ void parser::feed_body(std::span<const std::byte>& input) {
   }
   // What stands around a chunk: the end of the one before, its size, extensions.
   piece = piece.substr(0, most_.head_bytes - section_bytes_);
-  run(piece);
-  std::size_t used = piece.size();
-  if (body_left_ > 0 || phase_ == phase::trailer) {  // paused behind a chunk's header
-    used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - piece.data());
+  if (piece.empty()) return fail(431, "a chunk's header is too long");
+  auto used = phase_ == phase::extension ? feed_extension(piece) : feed_size(piece);
+  input = input.subspan(used);
+  section_bytes_ += used;
+  if (body_left_ > 0 || phase_ == phase::trailer) {  // llhttp paused behind the header
     llhttp_resume(&llhttp_);
     lines_.begin_trailer();
     section_bytes_ = 0;
-  } else {
-    section_bytes_ += used;
-    if (phase_ == phase::chunks && used < input.size()) {
-      fail(431, "a chunk's header is too long");
+    after_digit_ = false;
+  }
+}
+
+// At most a line; of one with a size only what comes before the extension.
+std::size_t parser::feed_size(std::string_view piece) {
+  auto stop = std::min(piece.find_first_of("; \t\n"), piece.size() - 1);
+  bool is_after_digit = stop > 0 ? is_hexadecimal(piece[stop - 1]) : after_digit_;
+  bool extends = is_after_digit && (piece[stop] == ';' || is_blank(piece[stop]));
+  if (!extends) ++stop;
+  if (stop > 0) run(piece.substr(0, stop));
+  after_digit_ = extends || is_hexadecimal(piece[stop - 1]);
+  if (extends && phase_ == phase::chunks) {
+    phase_ = phase::extension;
+    has_semicolon_ = false;
+  }
+  return stop;
+}
+
+// Ignored (RFC 9112, 7.1.1), but for what could be taken for the end of the line.
+std::size_t parser::feed_extension(std::string_view piece) noexcept {
+  for (std::size_t at = 0; at < piece.size(); ++at) {
+    char c = piece[at];
+    bool is_text = is_blank(c) || (static_cast<unsigned char>(c) > ' ' && c != 0x7f);
+    if (c == '\r' && has_semicolon_) {
+      phase_ = phase::chunks;
+      return at;
+    }
+    has_semicolon_ |= c == ';';
+    if (!is_text || (!has_semicolon_ && !is_blank(c))) {
+      fail(400, "a chunk extension is malformed");
+      return at;
     }
   }
-  input = input.subspan(used);
+  return piece.size();
 }
 
 void parser::run(std::string_view piece) {
@@ -223,9 +247,8 @@ void parser::run(std::string_view piece) {
 void parser::judge_method(std::string_view rest) noexcept {
   for (char c : rest) {
     if (c == ' ') return fail(501, "the method is not implemented");
-    if (!is_token_character(c) || ++method_size_ > max_method) {
-      return fail(400, "the method is malformed");
-    }
+    if (!is_token_character(c)) return fail(400, "the method is malformed");
+    if (++method_size_ > max_method) return fail(501, "the method is not implemented");
   }
 }
 
@@ -237,10 +260,9 @@ void parser::fail(int status, std::string_view why) noexcept {
 void parser::fail_as_llhttp(llhttp_errno_t error) noexcept {
   const char* reason = llhttp_get_error_reason(&llhttp_);
   std::string_view why = reason ? reason : "the request is malformed";
-  // Two digits that name no version llhttp knows, as opposed to something else than
-  // digits.
-  if (error == HPE_INVALID_VERSION && why == "Invalid HTTP version") {
-    return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  // A method of RTSP.
+  if (error == HPE_INVALID_CONSTANT && why == "Invalid method for HTTP/x.x request") {
+    return fail(501, "the method is not implemented");
   }
   fail(400, why);
 }
@@ -255,52 +277,63 @@ int parser::name_complete() {
   name_size_ = 0;
   field_ = field::other;
   if (!fits || phase_ == phase::trailer) return HPE_OK;
-  if (is_same(name, "host")) {
-    field_ = field::host;
+  constexpr std::string_view kept[] = {"host", "expect", "connection",
+                                       "transfer-encoding"};
+  auto found =
+      std::ranges::find_if(kept, [&](auto& each) { return is_same(name, each); });
+  field_ = static_cast<field>(found - kept);
+  if (field_ == field::host) {
     if (hosts_ < 2) ++hosts_;
-  } else if (is_same(name, "expect")) {
-    field_ = field::expect;
-    if (!expect_.empty()) append_bounded(expect_, ",");
-  } else if (is_same(name, "transfer-encoding")) {
-    field_ = field::transfer_encoding;
-    if (!transfer_encoding_.empty()) append_bounded(transfer_encoding_, ",");
+  } else if (field_ != field::other) {
+    append_bounded(value_of(field_), ",");
   }
   return HPE_OK;
 }
 
 int parser::head_complete() {
-  check_framing();
+  check_head();
+  if (phase_ == phase::head) check_framing();
+  if (phase_ != phase::failed) check_expectation();
   if (phase_ == phase::failed) return HPE_USER;
   llhttp_.upgrade = 0;  // no protocol is switched: the request is an ordinary one
-  message_.method = method_of(llhttp_.method);
-  message_.minor = llhttp_.http_minor;
-  message_.keep_alive = llhttp_should_keep_alive(&llhttp_) != 0;
+  message_.minor = std::min<std::uint8_t>(llhttp_.http_minor, 1);
+  const auto& options = value_of(field::connection);
+  bool closes = options.size() > max_value;
+  for_elements(options, [&](auto option) { closes |= is_same(option, "close"); });
+  message_.keep_alive = !closes && llhttp_should_keep_alive(&llhttp_) != 0;
   return HPE_OK;
 }
 
-// Everything the head can get wrong that llhttp leaves to us.
-void parser::check_framing() noexcept {
-  if (llhttp_.http_major != 1 || llhttp_.http_minor > 1) {
-    return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  }
-  if (llhttp_.method == HTTP_CONNECT) return fail(501, "the method is not implemented");
+// What the head can get wrong that llhttp leaves to us.
+void parser::check_head() noexcept {
+  if (llhttp_.http_major != 1) return fail(505, "only HTTP/1 is spoken here");
+  auto method = method_of(llhttp_.method);
+  if (!method) return fail(501, "the method is not implemented");
+  message_.method = *method;
   if (hosts_ > 1) return fail(400, "more than one Host header");
-  if (hosts_ == 0 && llhttp_.http_minor == 1) return fail(400, "no Host header");
-  if (!split_target(message_)) return fail(400, "the request target is malformed");
-  if (llhttp_.flags & F_TRANSFER_ENCODING) {
+  if (hosts_ == 0 && llhttp_.http_minor > 0) return fail(400, "no Host header");
+  // Empty: the client knows no name for this server.
+  auto host = trimmed(value_of(field::host));
+  if (!host.empty() && (host.size() > max_value || !is_authority(host)))
+    return fail(400, "the Host header is malformed");
+  auto target = split_target(message_);
+  if (target == target_is::malformed) fail(400, "the request target is malformed");
+  if (target == target_is::elsewhere) fail(421, "only http is spoken here");
+}
+
+void parser::check_framing() noexcept {
+  const auto& codings = value_of(field::transfer_encoding);
+  if (!codings.empty()) {
     if (llhttp_.http_minor == 0)
       return fail(400, "Transfer-Encoding in an HTTP/1.0 request");
-    unsigned chunked = 0;
-    for (std::string_view rest = transfer_encoding_; !rest.empty();) {
-      auto comma = std::min(rest.find(','), rest.size());
-      std::string_view coding = trimmed(rest.substr(0, comma));
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-      if (coding.empty()) continue;
-      if (!is_same(coding, "chunked"))
-        return fail(501, "the transfer coding is not implemented");
-      ++chunked;
+    unsigned chunked = 0, others = 0;
+    for_elements(codings,
+                 [&](auto coding) { ++(is_same(coding, "chunked") ? chunked : others); });
+    auto last = trimmed(std::string_view(codings).substr(codings.rfind(',') + 1));
+    if (!is_same(last, "chunked") || chunked != 1 || codings.size() > max_value) {
+      return fail(400, "Transfer-Encoding must end in chunked, once");
     }
-    if (chunked != 1) return fail(400, "Transfer-Encoding must be chunked, once");
+    if (others > 0) return fail(501, "the transfer coding is not implemented");
     phase_ = phase::chunks;
     section_bytes_ = 0;
   } else if (llhttp_.content_length > 0) {
@@ -309,12 +342,14 @@ void parser::check_framing() noexcept {
     body_left_ = static_cast<std::size_t>(llhttp_.content_length);
     phase_ = phase::sized_body;
   }
-  if (expect_.empty() || llhttp_.http_minor == 0)
-    return;  // RFC 9110, 10.1.1: ignored in 1.0
-  if (!is_same(trimmed(expect_), "100-continue")) {
-    return fail(417, "the expectation cannot be met");
-  }
-  awaits_continue_ = phase_ != phase::head;
+}
+
+void parser::check_expectation() noexcept {
+  if (llhttp_.http_minor == 0) return;  // ignored (RFC 9110, 10.1.1)
+  for_elements(value_of(field::expect), [this](auto expectation) {
+    if (!is_same(expectation, "100-continue")) fail(417, "the expectation cannot be met");
+    awaits_continue_ = is_in_body();
+  });
 }
 
 int parser::chunk_begins() {

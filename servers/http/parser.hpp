@@ -7,8 +7,9 @@
 // refusals.
 //
 // Refused here although llhttp 8.1 takes it: what field_lines.hpp names, an empty header
-// name, a missing or second Host, transfer codings other than chunked, versions other
-// than 1.0 and 1.1. Read next: connection.cpp, which feeds it.
+// name, a missing, second or malformed Host, transfer codings other than chunked, major
+// versions other than 1. Taken although llhttp would not: minor versions above 1, blanks
+// and quoted strings in chunk extensions. Read next: connection.cpp, which feeds it.
 #pragma once
 
 #include <llhttp.h>
@@ -51,14 +52,17 @@ class parser {
 
   [[nodiscard]] const request& message() const noexcept { return message_; }
   [[nodiscard]] const refusal& error() const noexcept { return error_; }
+  // The request, whether complete or refused, asks for no content: its answer has none.
+  [[nodiscard]] bool is_head() const noexcept {
+    return llhttp_.method == HTTP_HEAD && !message_.target.empty();
+  }
   // No byte of a request has come since the last one was complete.
   [[nodiscard]] bool is_between_requests() const noexcept {
     return phase_ == phase::head && lines_.is_blank();
   }
   // The head is complete and the body is not.
   [[nodiscard]] bool is_in_body() const noexcept {
-    return phase_ == phase::sized_body || phase_ == phase::chunks ||
-           phase_ == phase::trailer;
+    return phase_ >= phase::sized_body && phase_ <= phase::trailer;
   }
   // True once, when the client waits for "100 Continue" before it sends the body.
   [[nodiscard]] bool take_continue() noexcept {
@@ -71,15 +75,18 @@ class parser {
     unknown_method,
     sized_body,
     chunks,
+    extension,  // of a chunk's size
     trailer,
     complete,
     failed
   };
-  enum class field : std::uint8_t { other, host, expect, transfer_encoding };
+  enum class field : std::uint8_t { host, expect, connection, transfer_encoding, other };
   friend struct parser_callbacks;
 
   void feed_lines(std::span<const std::byte>& input);
   void feed_body(std::span<const std::byte>& input);
+  std::size_t feed_size(std::string_view piece);
+  std::size_t feed_extension(std::string_view piece) noexcept;
   void run(std::string_view piece);
   void judge_method(std::string_view rest) noexcept;
   void fail(int status, std::string_view why) noexcept;
@@ -90,13 +97,21 @@ class parser {
   int head_complete();
   int chunk_begins();
   int body_part(std::string_view part);
+  void check_head() noexcept;
   void check_framing() noexcept;
+  void check_expectation() noexcept;
+
+  [[nodiscard]] std::string& value_of(field f) noexcept {
+    return values_[static_cast<std::size_t>(f)];
+  }
 
   llhttp_t llhttp_;
   field_lines lines_;
   phase phase_ = phase::head;
   field field_ = field::other;  // the header whose value comes next
   bool awaits_continue_ = false;
+  bool after_digit_ = false;       // of a chunk's size
+  bool has_semicolon_ = false;     // the extension
   std::uint8_t hosts_ = 0;         // Host headers, at most 2 counted
   std::uint8_t name_size_ = 0;     // of the header name so far; may exceed name_'s
   std::uint8_t method_size_ = 0;   // of an unknown method's rest
@@ -104,7 +119,8 @@ class parser {
   std::size_t section_bytes_ = 0;  // of the head, trailer or chunk's header so far
   std::size_t body_left_ = 0;      // of a body with Content-Length, or of a chunk
   const limits most_;
-  std::string expect_, transfer_encoding_;  // values, cut after max_value
+  // Values, cut after max_value. Those of lists: a comma before each line's.
+  std::string values_[static_cast<std::size_t>(field::other)];
   refusal error_;
   request message_;
 };

@@ -57,11 +57,12 @@ rc::Gen<std::string> payload() {
 
 rc::Gen<std::string> headers() {
   return rc::gen::resize(
-      3, joined(mostly({"X: y\r\n", "Accept: */*\r\n", "Connection: keep-alive\r\n",
-                        "X:\r\n", "Upgrade: h2c\r\n", "Cookie: a=b; c=d\r\n",
-                        "Connection: upgrade\r\n", "X-Long: aaaaaaaaaaaaaaaaaaaa\r\n"},
-                       {"Connection: close\r\n", "Expect: 100-continue\r\n",
-                        "Host: b\r\n", "Transfer-Encoding: gzip\r\n"})));
+      3, joined(mostly(
+             {"X: y\r\n", "Accept: */*\r\n", "Connection: keep-alive\r\n", "X:\r\n",
+              "Upgrade: h2c\r\n", "Cookie: a=b; c=d\r\n", "Connection: upgrade\r\n",
+              "Connection: x,, y\r\n", "X-Long: aaaaaaaaaaaaaaaaaaaa\r\n"},
+             {"Connection: close\r\n", "Expect: 100-continue\r\n", "Host: b\r\n",
+              "Transfer-Encoding: gzip\r\n"})));
 }
 
 rc::Gen<std::string> chunks() {
@@ -70,7 +71,8 @@ rc::Gen<std::string> chunks() {
         return hexadecimal(bytes.size() + 1) + extension + "\r\nx" + bytes + "\r\n";
       },
       payload(),
-      one_of({"", ";", ";a", ";a=b", ";a=\"q\"", ";long=" + std::string(90, 'a')}));
+      one_of({"", ";", ";a", " ;a", ";a=b", "\t; a = \"q r\"",
+              ";long=" + std::string(90, 'a')}));
   return rc::gen::apply(
       [](const std::string& all, const std::string& last, const std::string& trailer) {
         return all + last + "\r\n" + trailer + "\r\n";
@@ -86,7 +88,7 @@ rc::Gen<std::string> one_request() {
       },
       mostly({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}, {"FROB", "get"}),
       mostly({"/", "/kv/key", "/work?us=5&x", "http://a:80/x?y", "/%00"}, {"*", "/a#b"}),
-      mostly({" HTTP/1.1"}, {" HTTP/1.0", " HTTP/1.2", ""}));
+      mostly({" HTTP/1.1"}, {" HTTP/1.0", " HTTP/1.2", " HTTP/2.0", " RTSP/1.0", ""}));
   auto body = rc::gen::oneOf(
       rc::gen::just(std::string("\r\n")),
       rc::gen::map(payload(),
@@ -101,7 +103,9 @@ rc::Gen<std::string> one_request() {
       [](const std::string& blank, const std::string& first, const std::string& host,
          const std::string& rest,
          const std::string& framed) { return blank + first + host + rest + framed; },
-      mostly({""}, {"\r\n"}), line, mostly({"Host: a\r\n"}, {""}), headers(), body);
+      mostly({""}, {"\r\n"}), line,
+      mostly({"Host: a\r\n", "Host: [::1]:80\r\n"}, {"", "Host: a b\r\n"}), headers(),
+      body);
 }
 
 struct damage {

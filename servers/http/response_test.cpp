@@ -40,7 +40,7 @@ TEST(response, says_what_becomes_of_the_connection) {
 TEST(response, fits_in_the_room_reserved_for_it) {
   std::string longest(64, 'x');
   for (int status :
-       {200, 201, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505, 507}) {
+       {200, 201, 400, 404, 405, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507}) {
     std::string head =
         written({.status = status,
                  .after = persistence::stated,
@@ -82,7 +82,7 @@ TEST(router, allows_what_a_route_names) {
     route r{"/", m, false, nullptr};
     std::string names;
     for (auto each : {method::get, method::head, method::post, method::put,
-                      method::removal, method::other}) {
+                      method::removal, method::options}) {
       names += is_allowed(r, each) ? '1' : '0';
     }
     return names;

@@ -14,11 +14,11 @@ bool fits(const route& r, std::string_view path) noexcept {
 std::string_view names_of(methods allowed) noexcept {
   switch (allowed) {
     case methods::get_and_head:
-      return "GET, HEAD";
+      return "GET, HEAD, OPTIONS";
     case methods::post:
-      return "POST";
+      return "POST, OPTIONS";
     case methods::all_of_a_value:
-      return "GET, HEAD, PUT, DELETE";
+      return "GET, HEAD, PUT, DELETE, OPTIONS";
   }
   return {};
 }
@@ -42,19 +42,22 @@ bool is_allowed(const route& at, method m) noexcept {
     case method::put:
     case method::removal:
       return at.allowed == methods::all_of_a_value;
-    case method::other:
-      break;
+    case method::options:
+      break;  // not the handler's to answer
   }
   return false;
 }
 
-void refuse_route(const route* found, responder& reply) {
-  if (!found) return reply.send(404, text_plain, "nothing is here\n");
-  std::string_view body = "the method is not allowed here\n";
-  reply.begin({.status = 405,
+void answer_in_place(const route* found, const request& to, responder& reply) {
+  bool asks = to.method == method::options;
+  bool is_of_server = asks && to.path == "*";
+  if (!found && !is_of_server) return reply.send(404, text_plain, "nothing is here\n");
+  std::string_view body = asks ? "" : "the method is not allowed here\n";
+  reply.begin({.status = asks ? 200 : 405,
                .content_type = text_plain,
                .content_length = body.size(),
-               .allow = names_of(found->allowed)});
+               .allow = is_of_server ? "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+                                     : names_of(found->allowed)});
   reply.write(body);
 }
 

@@ -26,7 +26,7 @@ struct route {
                                       std::string_view path) noexcept;
 [[nodiscard]] bool is_allowed(const route& at, method m) noexcept;
 
-// Answers 404 or 405.
-void refuse_route(const route* found, responder& reply);
+// Answers what no handler does: 404, 405, and OPTIONS, of a path or of the server ("*").
+void answer_in_place(const route* found, const request& to, responder& reply);
 
 }  // namespace duel::http

@@ -22,7 +22,9 @@ namespace duel::http {
 
 class conversation {
  public:
-  conversation(const std::string& model, const options& how) {
+  using service = connection_end (*)(net::stream peer, const options& how);
+  conversation(const std::string& model, const options& how,
+               service serve = &serve_connection) {
     auto made = make_model({.model = model, .workers = 2});
     if (!made) throw std::runtime_error(made.error());
     model_ = std::move(*made);
@@ -32,10 +34,9 @@ class conversation {
     timeval patience{.tv_sec = 20, .tv_usec = 0};
     ::setsockopt(client_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(client_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    server_ = std::thread([this, fd = ends[1], &how] {
-      model_->run([this, fd, &how] {
-        if (auto peer = net::stream::adopt(fd))
-          end_ = serve_connection(std::move(*peer), how);
+    server_ = std::thread([this, fd = ends[1], &how, serve] {
+      model_->run([this, fd, &how, serve] {
+        if (auto peer = net::stream::adopt(fd)) end_ = serve(std::move(*peer), how);
       });
     });
   }

@@ -34,9 +34,9 @@ def checkout(tmp_path) -> Path:
     return copy
 
 
-def _setup(checkout: Path, tools: Path) -> subprocess.CompletedProcess[str]:
+def _setup(checkout: Path, tools: Path, command: str = "setup") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{tools}:/usr/bin:/bin"}
-    return subprocess.run([str(checkout / "duel"), "setup"], env=environment, capture_output=True, text=True,
+    return subprocess.run([str(checkout / "duel"), command], env=environment, capture_output=True, text=True,
                           timeout=60, check=False, stdin=subprocess.DEVNULL)
 
 
@@ -66,7 +66,47 @@ def test_as_root_only_what_is_missing_is_installed(checkout, tmp_path) -> None:
     assert _setup(checkout, tools).returncode == 0
     assert (checkout / ".venv" / "requirements.sha256").exists()
     asked = (tools / "asked").read_text().splitlines()
-    assert asked == ["-q update", "-q install -y --no-install-recommends wrk node-llhttp"]
+    assert asked[:2] == ["-q update", "-q install -y --no-install-recommends wrk node-llhttp"]
+    assert set(asked[2:]) <= {"-q download nginx", "-q update"}
+
+
+HAS_NGINX = pytest.mark.skipif(Path("/usr/sbin/nginx").exists(), reason="the installed nginx is used: none is fetched")
+
+
+def _has_all(checkout: Path, tools: Path) -> None:
+    _machine(tools, INSTALLED + " wrk libllhttp-dev", root=False)
+    wanted = subprocess.run(["sha256sum"], input=(checkout / "scripts/requirements.txt").read_bytes(),
+                            capture_output=True, check=True).stdout.decode().strip()
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    _tool(checkout / ".venv" / "bin", "python", "exit 1")
+    (checkout / ".venv" / "requirements.sha256").write_text(wanted)
+
+
+@HAS_NGINX
+def test_nginx_is_fetched_and_not_installed(checkout, tmp_path) -> None:
+    tools = tmp_path / "tools"
+    _has_all(checkout, tools)
+    _tool(tools, "apt-get", f'echo "$@" >>{tools}/asked; touch nginx_1.deb')
+    _tool(tools, "dpkg-deb", 'mkdir -p "$3/usr/sbin"; printf "#!/bin/sh\\n" >"$3/usr/sbin/nginx"\n'
+                             'chmod +x "$3/usr/sbin/nginx"')
+    for _ in range(2):
+        assert _setup(checkout, tools).returncode == 0
+    assert (tools / "asked").read_text() == "-q download nginx\n"
+    assert (checkout / ".cache" / "nginx" / "usr" / "sbin" / "nginx").exists()
+    assert [path.name for path in (checkout / ".cache" / "nginx").iterdir()] == ["usr"]
+
+
+@HAS_NGINX
+def test_setup_goes_on_without_nginx(checkout, tmp_path) -> None:
+    tools = tmp_path / "tools"
+    _has_all(checkout, tools)
+    _tool(tools, "apt-get", f'echo "$@" >>{tools}/asked; exit 100')
+    for times in (1, 2):  # setup tries again, other commands do not
+        done = _setup(checkout, tools)
+        assert done.returncode == 0
+        assert done.stderr.splitlines()[-2].startswith("duel: no nginx to be had: ")
+        _setup(checkout, tools, "build")
+        assert (tools / "asked").read_text() == "-q download nginx\n" * times
 
 
 def test_a_failing_installation_shows_its_last_words(checkout, tmp_path) -> None:
@@ -81,12 +121,9 @@ def test_a_failing_installation_shows_its_last_words(checkout, tmp_path) -> None
 
 def test_nothing_missing_asks_nobody(checkout, tmp_path) -> None:
     tools = tmp_path / "tools"
-    _machine(tools, INSTALLED + " wrk libllhttp-dev", root=False)
-    wanted = subprocess.run(["sha256sum"], input=(checkout / "scripts/requirements.txt").read_bytes(),
-                            capture_output=True, check=True).stdout.decode().strip()
-    (checkout / ".venv" / "bin").mkdir(parents=True)
-    _tool(checkout / ".venv" / "bin", "python", "exit 1")
-    (checkout / ".venv" / "requirements.sha256").write_text(wanted)
+    _has_all(checkout, tools)
+    (checkout / ".cache" / "nginx").mkdir(parents=True)
+    (checkout / ".cache" / "nginx" / "usr").touch()  # so that setup does not try again
     done = _setup(checkout, tools)
     assert done.returncode == 0
     assert done.stderr == "duel: everything is installed\n"

@@ -1,0 +1,126 @@
+"""Field lines, Host, Connection and Expect."""
+
+from __future__ import annotations
+
+from cases import ANY_HOST, ANY_NAME, ANY_VALUE, CHUNKED, GET, LONE_LF, Case, Differs, ask, post
+
+SUBSTRING = Differs("200 close", "nginx looks for 'close' anywhere in the value; an option is a whole token")
+ONE_EXPECTATION = Differs("200 open", "nginx knows one expectation and ignores others, as 9110-10.1.1 allows (MAY)")
+GARBAGE = Differs("400 close", "nginx has one status for every head that is too large; 431 says what is wrong")
+TOKENS = "!#$%&'*+-.^_`|~0123456789"
+
+CASES = [
+    # --- 9112-5, 9110-5: syntax -----------------------------------------------------------------
+    *(Case("9112-5", f"well-formed: {line!r}", ask(GET, line), "200 open")
+      for line in ("X: y", "X:y", "X:", "X: ", "X:\t y \t", "X: a\tb", "X:a:b", f"{TOKENS}: y", "X: \"q\" (c)")),
+    Case("9110-5.5", "bytes beyond ASCII in a value are opaque", ask(GET, "X: \xe4\xff\x80"), "200 open"),
+    Case("9112-5.1", "a blank before the colon", ask(GET, "X : y"), "400 close"),
+    Case("9112-5.1", "a tab before the colon", ask(GET, "X\t: y"), "400 close"),
+    Case("9112-5.1", "a blank before Host's colon", ask(GET, "Host : a", host=None), "400 close"),
+    Case("9110-5.1", "no name", ask(GET, ": y"), "400 close"),
+    Case("9110-5.1", "a blank in the name", ask(GET, "X y: z"), "400 close"),
+    Case("9110-5.1", "DEL in the name", ask(GET, "X\x7f: y"), "400 close"),
+    Case("9110-5.1", "NUL in the name", ask(GET, "X\0: y"), "400 close"),
+    Case("9112-5", "no colon", ask(GET, "nonsense"), "400 close", Differs("200 open", ANY_NAME)),
+    *(Case("9110-5.1", f"a name that is no token: {name!r}", ask(GET, f"{name}: y"), "400 close",
+           Differs("200 open", ANY_NAME)) for name in ("X(", "X@", "X;", "X[]", '"X"', "X\xe4", "X/Y")),
+    Case("9110-5.5", "NUL in a value", ask(GET, "X: a\0b"), "400 close"),
+    Case("9110-5.5", "a lone CR in a value", ask(GET, "X: a\rb"), "400 close"),
+    Case("9110-5.5", "a lone CR before a field's name", ask(GET, "\rX: y"), "400 close"),
+    Case("9110-5.5", "two CRs at the end of a value", ask(GET, "X: a\r"), "400 close", Differs("200 open", ANY_VALUE)),
+    Case("9110-5.5", "a lone LF in a value", ask(GET, "X: a\nb"), "400 close", Differs("200 open", LONE_LF)),
+    *(Case("9110-5.5", f"a control character in a value: {c!r}", ask(GET, f"X: a{c}b"), "400 close",
+           Differs("200 open", ANY_VALUE)) for c in "\x01\x08\x0b\x0c\x1b\x7f"),
+    Case("9112-2.2", "a lone LF behind a field", b"GET / HTTP/1.1\r\nHost: a\n\r\n", "400 close",
+         Differs("200 open", LONE_LF)),
+    Case("9112-2.2", "a lone LF ends the head", b"GET / HTTP/1.1\r\nHost: a\r\n\n", "400 close",
+         Differs("200 open", LONE_LF)),
+    Case("9112-2.2", "a lone CR ends the head", b"GET / HTTP/1.1\r\nHost: a\r\n\r", "400 close"),
+    Case("9112-5.2", "a folded value", ask(GET, "X: a\r\n b"), "400 close"),
+    Case("9112-5.2", "a value folded by a tab", ask(GET, "X: a\r\n\tb"), "400 close"),
+    Case("9112-5.2", "a fold of nothing", ask(GET, "X: a\r\n "), "400 close"),
+    Case("9112-5.2", "a folded Host", ask(GET, "Host:\r\n a", host=None), "400 close"),
+    # --- 9110-5.4: limits -----------------------------------------------------------------------
+    Case("9110-5.4", "a field of 8,000 bytes", ask(GET, "X: " + "a" * 7997), "200 open"),
+    Case("9110-5.4", "a field larger than the head may be", ask(GET, "X: " + "a" * 40_000), "431 close", GARBAGE),
+    Case("9110-5.4", "a name larger than the head may be", ask(GET, "X" * 40_000 + ": y"), "431 close", GARBAGE),
+    Case("9110-5.4", "200 fields", ask(GET, *(f"X-{i}: {i}" for i in range(200))), "200 open"),
+    Case("9110-5.4", "5,000 fields", ask(GET, *(f"X-{i}: {i}" for i in range(5000))), "431 close", GARBAGE),
+    # --- 9112-3.2, 9110-7.2: Host ---------------------------------------------------------------
+    Case("9112-3.2", "no Host", ask(host=None), "400 close"),
+    Case("9112-3.2", "no Host with absolute form", ask("GET http://a/ HTTP/1.1", host=None), "400 close"),
+    Case("9112-3.2", "no Host with the asterisk", ask("OPTIONS * HTTP/1.1", host=None), "400 close"),
+    Case("9112-3.2", "two Hosts", ask(GET, "Host: b"), "400 close"),
+    Case("9112-3.2", "two equal Hosts", ask(GET, "Host: a"), "400 close"),
+    Case("9112-3.2", "two Hosts, names in different case", ask(GET, "hOST: a"), "400 close"),
+    Case("9112-3.2", "two Hosts with absolute form", ask("GET http://a/ HTTP/1.1", "Host: a"), "400 close"),
+    Case("9112-3.2", "two Hosts in HTTP/1.0", ask("GET / HTTP/1.0", "Host: a"), "400 close"),
+    Case("9110-7.2", "an empty Host", ask(host=""), "200 open",
+         Differs("400 close",
+                 "nginx needs a name; 9110-7.2 has an empty value where the client's URI has no authority")),
+    *(Case("9110-7.2", f"a host: {host}", ask(host=host), "200 open")
+      for host in ("a.example", "a:80", "a:", "127.0.0.1:8080", "[::1]", "[::1]:80", "[::ffff:1.2.3.4]", "%41",
+                   "a_b-c.d~!$&'()*+;=", "A.EXAMPLE.", "a:99999")),
+    Case("9110-7.2", "a host with blanks around it", ask(host=" \ta\t "), "200 open",
+         Differs("400 close", "nginx does not take a tab for white space; 9112-5 does (OWS)")),
+    *(Case("9112-3.2", f"no host: {host!r}", ask(host=host), "400 close", Differs("200 open", ANY_HOST))
+      for host in ("a:x", "a:80:80", "u@a", "a?", "a#", "a\\b", "<a>", '"a"', "a^b", "%4", "%zz", "\xe4", "[::1",
+                   "[gg]",
+                   "[]", "[::1]x", "a:-1")),
+    *(Case("9112-3.2", f"no host: {host!r}", ask(host=host), "400 close") for host in ("a b", "a/b", ":80", "a, b",
+                                                                                       "a\0", "::1")),
+    Case("9112-3.2", "an invalid Host with absolute form", ask("GET http://a/ HTTP/1.1", host="a b"), "400 close"),
+    Case("9112-3.2", "an invalid Host in HTTP/1.0", ask("GET / HTTP/1.0", host="a b"), "400 close"),
+    Case("9112-3.2", "a Host longer than a name can be", ask(host="a" * 300), "400 close", Differs("200 open",
+                                                                                                   ANY_HOST)),
+    # --- 9112-9.3, 9.6: Connection --------------------------------------------------------------
+    *(Case("9112-9.3", f"close: {value!r}", ask(GET, f"Connection: {value}"), "200 close",
+           headers=(("connection", "close"),))
+      for value in ("close", "Close", "CLOSE", "x, close", "close, x", "x,close,y", "keep-alive, close",
+                    "close, keep-alive", ",close,", "x,,close", " close\t")),
+    Case("9112-9.3", "close in a second line", ask(GET, "Connection: x", "Connection: close"), "200 close"),
+    Case("9112-9.3", "close in a line before", ask(GET, "Connection: close", "Connection: keep-alive"), "200 close",
+         Differs("200 open", "nginx lets the last line decide; 9112-9.3 asks whether close is present")),
+    *(Case("9112-9.3", f"not close: {value!r}", ask(GET, f"Connection: {value}"), "200 open")
+      for value in ("keep-alive", "x", "", ",")),
+    *(Case("9112-9.3", f"not close: {value!r}", ask(GET, f"Connection: {value}"), "200 open", SUBSTRING)
+      for value in ('"close"', "closed", "close x", "close;q=1", "unclose")),
+    Case("9112-9.6", "close with an answer that is no success", ask("GET /nowhere HTTP/1.1", "Connection: close"),
+         "404 close", headers=(("connection", "close"),)),
+    Case("9112-9.6", "close behind content", post("Connection: close", "Content-Length: 3", body="abc"), "200 close"),
+    Case("9112-9.3", "HTTP/1.0 with keep-alive", ask("GET / HTTP/1.0", "Connection: keep-alive"), "200 open",
+         headers=(("connection", "keep-alive"),)),
+    Case("9112-9.3", "HTTP/1.0 with keep-alive in a list", ask("GET / HTTP/1.0", "Connection: x, Keep-Alive"),
+         "200 open"),
+    Case("9112-9.3", "HTTP/1.0 with another option", ask("GET / HTTP/1.0", "Connection: x"), "200 close"),
+    Case("9112-9.3", "HTTP/1.0 with both", ask("GET / HTTP/1.0", "Connection: keep-alive, close"), "200 close"),
+    Case("9112-9.3", "HTTP/1.0 with both in two lines",
+         ask("GET / HTTP/1.0", "Connection: close", "Connection: keep-alive"), "200 close",
+         Differs("200 open", "nginx lets the last line decide")),
+    Case("9110-7.6.1", "a list of options longer than is kept", ask(GET, "Connection: " + "x, " * 200 + "close"),
+         "200 close"),
+    Case("9110-7.6.1", "a list of options longer than is kept, without close",
+         ask(GET, "Connection: " + "x, " * 200 + "y"), "200 close",
+         Differs("200 open", "nginx reads all of it; a server may close whenever it likes, and 264 bytes are enough")),
+    # --- 9110-7.8, 10.1.1: Upgrade and Expect -----------------------------------------------------
+    Case("9110-7.8", "an upgrade that is not taken", ask(GET, "Connection: upgrade", "Upgrade: websocket"), "200 open"),
+    Case("9110-7.8", "an upgrade with content that is not taken",
+         post("Connection: upgrade", "Upgrade: h2c", "Content-Length: 3", body="abc"), "200 open"),
+    Case("9110-10.1.1", "an unknown expectation", post("Expect: miracles", "Content-Length: 1", body="x"), "417 close",
+         ONE_EXPECTATION),
+    Case("9110-10.1.1", "an expectation with a parameter", ask(GET, "Expect: 100-continue;q=1"), "417 close",
+         ONE_EXPECTATION),
+    Case("9110-10.1.1", "a known and an unknown expectation", ask(GET, "Expect: 100-continue, miracles"), "417 close",
+         ONE_EXPECTATION),
+    Case("9110-10.1.1", "an expectation where no content follows", ask(GET, "Expect: 100-continue"), "200 open",
+         Differs("100 200 open", "nginx sends 100 all the same; here there is nothing to continue with")),
+    Case("9110-10.1.1", "an expectation whose content has come",
+         post("Expect: 100-Continue", "Content-Length: 4", body="body"), "200 open",
+         Differs("100 200 open", "nginx does not look whether content has come; 100 may be omitted then (MAY)"),
+         body=b"body", in_one_piece=True),
+    Case("9110-10.1.1", "an expectation whose chunks have come",
+         post("Expect: 100-continue", CHUNKED, body="1\r\nx\r\n0\r\n\r\n"), "200 open",
+         Differs("100 200 open", "nginx does not look whether content has come"), body=b"x", in_one_piece=True),
+    Case("9110-10.1.1", "an expectation in HTTP/1.0 is ignored",
+         ask("POST /echo HTTP/1.0", "Expect: miracles", "Content-Length: 1", body="x"), "200 close", body=b"x"),
+]
