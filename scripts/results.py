@@ -53,13 +53,13 @@ def folder(name: str, force: bool) -> Iterator[Path]:
         except OSError as error:
             raise cannot_write(RESULTS, error) from None
         yield partial
-        _replace(partial, RESULTS / name)
+        replace(partial, RESULTS / name)
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _replace(partial: Path, final: Path) -> None:
+def replace(partial: Path, final: Path) -> None:
     old = partial.with_name(partial.name + "-old")
     if final.exists():
         final.rename(old)

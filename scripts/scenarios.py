@@ -69,6 +69,16 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Campaign:
+    """What `--blocks` asks where [load] cannot say it: duel-load has one path, or drawn service times."""
+
+    rates: tuple[float, ...] | None = None  # shares of the smallest peak; None: the usual ones
+    service: str = ""  # as duel-load's --service; VALUE stands for the swept value
+    at: int | None = None  # the sweep's value
+    control: str = ""  # the row that is measured twice; empty: the first
+
+
+@dataclass(frozen=True)
 class Scenario:
     name: str
     title: str
@@ -83,6 +93,7 @@ class Scenario:
     load: wrk.Load
     sweep: Sweep | None
     rows: tuple[Row, ...]
+    campaign: Campaign = Campaign()
 
     @property
     def has_effects(self) -> bool:
@@ -180,6 +191,7 @@ def read(path: Path) -> Scenario:
     tool, request = _load(top.table("load"))
     sweep = _sweep(top.table("sweep"), request) if top.has("sweep") else None
     rows = _rows(top, against)
+    campaign = _campaign(top.table("campaign"), sweep, rows) if top.has("campaign") else Campaign()
     if sweep is None and VALUE in "".join([request.path, *(kind.path for kind in request.mix)]):
         raise top.fail("load.path", f"has {VALUE} but there is no [sweep] of = \"value\"")
     cores = _cores(top.table("cores"))
@@ -189,7 +201,8 @@ def read(path: Path) -> Scenario:
     if tool == "idle" and sweep is not None and sweep.of != "connections":
         raise top.fail("sweep.of", "an idle load has connections only")
     top.done()
-    return Scenario(path.stem, **words, view=view, cores=cores, tool=tool, load=request, sweep=sweep, rows=rows)
+    return Scenario(path.stem, **words, view=view, cores=cores, tool=tool, load=request, sweep=sweep, rows=rows,
+                    campaign=campaign)
 
 
 def _load(table: _Table) -> tuple[str, wrk.Load]:
@@ -230,6 +243,25 @@ def _sweep(table: _Table, request: wrk.Load) -> Sweep:
         raise table.fail("quick", "has a value that is not in values")
     if of == "value" and VALUE not in "".join([request.path, *(kind.path for kind in request.mix)]):
         raise table.fail("of", f"is \"value\", but no path in [load] has {VALUE}")
+    table.done()
+    return made
+
+
+def _campaign(table: _Table, sweep: Sweep | None, rows: tuple[Row, ...]) -> Campaign:
+    rates = None
+    if table.has("rates"):
+        rates = table.take("rates", list)
+        if not all(isinstance(each, (int, float)) and not isinstance(each, bool) and 0 < each <= 200
+                   for each in rates):
+            raise table.fail("rates", f"{rates!r} is not a list of percents of the peak (above 0, at most 200)")
+        rates = tuple(each / 100 for each in rates)
+    at = table.take("at", int, 0, least=1) or None
+    if at is not None and (sweep is None or at not in sweep.values):
+        raise table.fail("at", f"{at} is no value of the sweep")
+    made = Campaign(rates, table.take("service", str) if table.has("service") else "", at,
+                    table.take("control", str) if table.has("control") else "")
+    if made.control and made.control not in {row.name for row in rows}:
+        raise table.fail("control", f"{made.control!r} names no row")
     table.done()
     return made
 
@@ -280,4 +312,5 @@ def chosen(scenario: Scenario, models: list[str] | None) -> Scenario:
     kept = {row.name for row in rows}
     rows = [replace(row, against=row.against if row.against in kept else "") for row in rows]
     view = scenario.view if len(rows) == len(scenario.rows) else "table"
-    return replace(scenario, rows=tuple(rows), view=view)
+    control = scenario.campaign.control if scenario.campaign.control in kept else ""
+    return replace(scenario, rows=tuple(rows), view=view, campaign=replace(scenario.campaign, control=control))
