@@ -28,8 +28,10 @@ DEFAULT_PRESETS = ("dev", "asan", "tsan")
 _TIMES = CACHE / "test-times.json"
 _GUESS_S = {"build": 90.0, "ctest": 40.0, "pytest": 60.0, "explore": 300.0}
 _CTEST = re.compile(r"^\s*(\d+)/(\d+) Test\s+#\d+: (\S+) \.+(.*?)\s+[\d.]+ sec")
-_PYTEST = re.compile(r"^(\S+::\S.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\s")
-_PYTEST_TOTAL = re.compile(r"^collected (\d+) items?(?: / (\d+) deselected)?")
+_PYTEST = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S+::\S.*)$")
+_PYTEST_TOTAL = re.compile(r"^\d+ workers? \[(\d+) items?\]")
+# Most tests wait more than they compute, so more files are run at a time than there are CPUs.
+_PYTEST_WORKERS = "3"
 
 
 @dataclass
@@ -62,6 +64,12 @@ def read_ctest(line: str) -> Outcome | None:
     if match is None:
         return None
     return Outcome(int(match[1]), int(match[2]), match[3], match[4].strip(" *:") == "Passed")
+
+
+def read_pytest(line: str) -> tuple[str, str] | None:
+    """The name and the outcome of a line that says how a test ended; None for any other."""
+    match = _PYTEST.match(line)
+    return None if match is None else (match[2].rstrip(), match[1])
 
 
 class Stages:
@@ -165,7 +173,7 @@ def _ctest(preset: str, expression: str | None, tally: Tally) -> None:
 def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> None:
     """tests/scripts runs with the first preset only: it holds no C++."""
     argv = [*prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no",
-            "-p", "no:cacheprovider", "-o", "python_files=*_test.py", "-o", "console_output_style=classic",
+            "-p", "no:cacheprovider", "-o", "python_files=*_test.py", "-n", _PYTEST_WORKERS, "--dist", "loadfile",
             *([] if first else ["--ignore=tests/scripts"]), *(["-k", expression] if expression else [])]
     line = Line(f"pytest {preset}")
     lines: list[str] = []
@@ -174,17 +182,17 @@ def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> N
     with running(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                  errors="replace", env=_environment(preset)) as child:
         for text in processes.lines(child):
-            collected = _PYTEST_TOTAL.match(text)
-            if collected is not None:
-                total = int(collected[1]) - int(collected[2] or 0)
-            match = _PYTEST.match(text)
-            if match is None:
+            if collected := _PYTEST_TOTAL.match(text):
+                total = int(collected[1])
+            outcome = read_pytest(text)
+            if outcome is None:
                 lines.append(text)
                 continue
             done += 1
-            if match[2] != "SKIPPED":
-                tally.count(f"{preset}: {match[1]}", match[2] in ("PASSED", "XFAIL"))
-            line.update(done, max(total, done), match[1].rsplit("::", 1)[-1])
+            name, word = outcome
+            if word != "SKIPPED":
+                tally.count(f"{preset}: {name}", word in ("PASSED", "XFAIL"))
+            line.update(done, max(total, done), name.rsplit("::", 1)[-1])
         code = child.wait()
     nothing_ran = code == 5  # pytest's word for: no test was selected
     _settle(line, code != 0 and not nothing_ran, tally, before, "".join(lines),

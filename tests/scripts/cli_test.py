@@ -112,6 +112,14 @@ def test_ctest_lines_are_read(line: str, name: str, outcome: str | None) -> None
     assert got.passed == (outcome == "Passed")
 
 
+@pytest.mark.parametrize(("line", "read"), [
+    ("[gw1] [  3%] PASSED tests/a_test.py::test_b[serial] \n", ("tests/a_test.py::test_b[serial]", "PASSED")),
+    ("[gw0] [100%] FAILED tests/http/c_test.py::test_d[a b] ", ("tests/http/c_test.py::test_d[a b]", "FAILED")),
+    ("tests/a_test.py::test_b[serial] \n", None)])
+def test_pytest_lines_are_read(line: str, read: tuple[str, str] | None) -> None:
+    assert suite.read_pytest(line) == read
+
+
 def test_default_suite_is_dev_then_the_sanitizers() -> None:
     assert suite.expand(None, False) == ["dev", "asan", "tsan"]
     assert suite.expand("release", False) == ["release"]
