@@ -1,6 +1,7 @@
 # llhttp: the distribution's library where there is one (Debian 13, Ubuntu 24.10), else built
-# from the C sources that Debian 12's node-llhttp ships.
-pkg_check_modules(llhttp QUIET IMPORTED_TARGET libllhttp)
+# from the C sources that Debian 12's node-llhttp ships. Before 9 being strict is chosen when it
+# is compiled, and a lenient one takes a lone carriage return for the end of a line.
+pkg_check_modules(llhttp QUIET IMPORTED_TARGET libllhttp>=9)
 if(llhttp_FOUND)
   add_library(llhttp ALIAS PkgConfig::llhttp)
 else()

@@ -41,7 +41,8 @@ def parser() -> Parser:
                                  epilog=epilog, allow_abbrev=False,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
 
-    command("setup", "install what is missing", "From apt and, pinned, from PyPI into .venv; lists it first.")
+    command("setup", "install what is missing", "From apt and, pinned, from PyPI into .venv; lists it first.\n"
+            "An nginx for the tests to compare with is unpacked into .cache, not installed.")
     build = command("build", "configure and build")
     build.add_argument("--preset", choices=PRESETS, default="release", help="default: release")
     test = command("test", "build, then run the unit and whole-program tests",
@@ -67,7 +68,7 @@ def parser() -> Parser:
             "--mutants instead sees that defects put into the kit are found (--json F: as JSON, too).",
             epilog="example: ./duel explore --all")
     command("serve", "run the server in the foreground", "All flags go to duel-server;\n"
-            "Ctrl-C or SIGTERM drains it.", epilog="example: ./duel serve --model sharded --listen 127.0.0.1:8080")
+            "Ctrl-C, SIGTERM or SIGHUP drains it.", epilog="example: ./duel serve --model sharded --listen 127.0.0.1:8080")
     for name, module in modules().items():
         module.add_flags(command(name, module.SUMMARY, module.DETAIL))
     clean = command("clean", "remove build folders and caches", "Results are never removed.")

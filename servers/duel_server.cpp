@@ -72,7 +72,8 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
                                  handlers::service& service,
                                  std::atomic<std::size_t>& cut) {
   stop_on_signal stopper(model, o.drain);
-  http::admission places(o.max_connections);
+  // As many again may wait to hear that there is no place; more are closed at once.
+  http::admission places(o.max_connections), turned_away(o.max_connections);
   // Until the first task runs: without a stack it never does.
   result<void> served = failure(std::errc::not_enough_memory);
   model.run([&] {
@@ -81,7 +82,10 @@ result<void> serve_until_stopped(scheduler& model, const server_options& o,
         [&](net::stream peer) {
           handlers::service::open_scope open(service);
           http::admission::place here(places);
-          if (!here) return http::turn_away(std::move(peer), o.http);
+          if (!here) {
+            http::admission::place aside(turned_away);
+            return http::turn_away(std::move(peer), o.http, bool(aside));
+          }
           if (http::serve_connection(std::move(peer), o.http) ==
               http::connection_end::cut)
             ++cut;

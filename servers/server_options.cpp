@@ -95,9 +95,11 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   app.add_option("--write-timeout-ms", write_ms,
                  "for the client to take each 64 KiB; then a close")
       ->check(whole_number(1, day_ms));
-  app.add_option("--max-header-bytes", o.http.most.head_bytes,
-                 fmt::format("larger heads get 431; targets over {} bytes get 414",
-                             http::max_target))
+  app.add_option(
+         "--max-header-bytes", o.http.most.head_bytes,
+         fmt::format("larger heads get 431, or 414 where the request line alone is; so "
+                     "do targets over {} bytes",
+                     http::max_target))
       ->check(whole_number(64, 1 << 20));
   app.add_option("--max-body-bytes", o.http.most.body_bytes, "larger bodies get 413")
       ->check(whole_number(0, 1 << 30));
@@ -120,7 +122,7 @@ std::expected<server_options, int> parse_command_line(int argc, char** argv) {
   app.add_option("--max-kv-bytes", o.max_kv_bytes, "a PUT that would need more gets 507")
       ->check(whole_number(0, std::uint64_t{1} << 40));
   app.add_option("--drain-seconds", drain_s,
-                 "patience with requests in flight at SIGTERM")
+                 "patience with requests in flight at SIGTERM, SIGINT or SIGHUP")
       ->check(whole_number(0, 86'400));
 
   for (const model_switch& s : known_switches()) add_switch(app, s, o.switches);

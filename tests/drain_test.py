@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from client import GET, Client, get, post, take_answer
+from client import GET, Client, check_closed_without_a_word, get, post, take_answer
 from server import CONCURRENT, MODELS, SANITIZER, Server, serving, wait_until
 
 
@@ -30,11 +30,6 @@ def begin(server: Server, count: int, request: bytes) -> list[Client]:
         each.say(request)
     time.sleep(0.5 if SANITIZER else 0.2)
     return clients
-
-
-def check_closed_without_a_word(client: Client) -> None:
-    assert client.hear_all() == b""
-    client.close()
 
 
 @pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -177,3 +172,27 @@ def test_signals_at_once_and_at_rest(model: str) -> None:
             for _ in range(3):
                 server.signal(signal.SIGTERM)
             assert server.await_end() == 0, server.errors
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_who_was_answered_is_not_counted_as_cut(model: str) -> None:
+    """However long the client keeps its end open."""
+    with serving(model, "--drain-seconds", "1") as server, Client(server.port) as client:
+        client.say(get("/sleep?ms=500"))
+        time.sleep(0.2)
+        server.signal(signal.SIGTERM)
+        assert client.hear().closes
+        assert server.await_end() == 0, server.errors
+        assert "0 cut" in server.errors
+
+
+def ignore_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def test_nohup_holds() -> None:
+    with serving("serial", before_exec=ignore_hangups) as server:
+        server.signal(signal.SIGHUP)
+        time.sleep(0.2)
+        with Client(server.port) as client:
+            assert client.ask(GET).status == "200 OK"

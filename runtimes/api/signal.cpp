@@ -14,7 +14,12 @@ sigset_t stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);  // the terminal has gone
+  // The terminal has gone; under nohup it is ignored, and a blocked signal that is waited
+  // for would come all the same.
+  struct sigaction hangup;
+  if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+    sigaddset(&set, SIGHUP);
+  }
   return set;
 }
 

@@ -22,11 +22,12 @@ constexpr auto last_look = std::chrono::milliseconds(1);
 // A body has a deadline for each block, so that no client holds a task for ever with a
 // byte now and then.
 constexpr std::size_t body_block = 64 * 1024;
-// How long a closing server reads on in all, and without anything coming: closing with
-// unread bytes makes the kernel reset the connection, which may destroy the answer on its
-// way (RFC 9112, 9.6).
+// How long a closing server reads on in all, and without anything coming, and how much:
+// closing with unread bytes makes the kernel reset the connection, which may destroy the
+// answer on its way (RFC 9112, 9.6).
 constexpr auto linger_time = std::chrono::seconds(4);
 constexpr auto linger_silence = std::chrono::seconds(1);
+constexpr std::size_t linger_bytes = 64 * 1024 * 1024;
 
 class connection {
  public:
@@ -38,13 +39,15 @@ class connection {
       shield_scope finish_what_is_begun;
       if (serve_received()) continue;
       if (!out_.is_ok()) peer_.discard_unsent();
-      return is_cancelled() ? connection_end::cut : connection_end::closed;
+      bool is_cut = is_cancelled() && !owes_nothing_;
+      return is_cut ? connection_end::cut : connection_end::closed;
     }
     return connection_end::closed;
   }
-  void turn_away() {
+  void turn_away(bool patience) {
     count(counter::turned_away);
-    if (say_last({503, "too many connections; try again later"})) linger();
+    bool said = say_last({503, "too many connections; try again later"});
+    if (said && patience) linger();
   }
 
  private:
@@ -72,15 +75,19 @@ class connection {
   output out_;
   buffer_lease block_;                // received bytes; only while input_ is not empty
   std::span<const std::byte> input_;  // of these, the ones not yet parsed
+  time_point idle_deadline_ = never;  // for the next request's first byte
   time_point rest_deadline_ = never;  // of the request that has begun to arrive
   std::size_t timed_block_ = 0;       // of its body, counted from 1, that this is for
   bool is_served_ = false;
+  bool owes_nothing_ = false;  // the last answer is out
 };
 
 // Nothing is owed to the client here: end of stream, errors, timeout and cancellation all
 // just close.
 bool connection::await_request() {
-  auto received = peer_.receive(out_.now() + how_.idle_timeout);
+  // Blank lines between requests are no request.
+  if (idle_deadline_ == never) idle_deadline_ = out_.now() + how_.idle_timeout;
+  auto received = peer_.receive(idle_deadline_);
   if (!received && received.error() == std::errc::operation_canceled) {
     shield_scope one_more_request;
     (void)sleep_for(grace);
@@ -91,6 +98,7 @@ bool connection::await_request() {
 
 // Answers every request that is here or has begun. False: the connection is over.
 bool connection::serve_received() {
+  const unsigned sends_before = out_.sends();
   for (unsigned in_a_row = 0;;) {
     switch (parser_.feed(input_)) {
       case parsed::complete:
@@ -98,6 +106,7 @@ bool connection::serve_received() {
         if (++in_a_row == how_.max_pipeline) {
           if (!out_.flush()) return false;
           yield();
+          out_.look_at_clock();
           in_a_row = 0;
         }
         break;
@@ -107,6 +116,7 @@ bool connection::serve_received() {
       case parsed::more:
         block_.reset();
         if (!out_.flush()) return false;
+        if (out_.sends() - sends_before > 1) out_.look_at_clock();
         if (parser_.is_between_requests()) return true;
         if (!await_rest()) return false;
         in_a_row = 0;
@@ -138,6 +148,7 @@ bool connection::await_rest() {
 
 bool connection::respond() {
   const request& asked = parser_.message();
+  const unsigned sends_before = out_.sends();
   if (input_.empty()) block_.reset();
   bool keeps = asked.keep_alive && how_.keep_alive;
   auto after = !keeps             ? persistence::close
@@ -154,11 +165,17 @@ bool connection::respond() {
   if (!reply.is_complete()) return false;  // too late to say anything: the length tells
   count_response();
   parser_.next();
-  rest_deadline_ = never;
+  idle_deadline_ = rest_deadline_ = never;
   timed_block_ = 0;
   if (!reply.closes()) return true;
+  // More may come from a client that did not expect the close. Waiting for it costs a
+  // round trip, and is worth it where an answer is lost otherwise: in a drain, and when
+  // the answer is so large that much of it is still under way.
   bool drains = keeps;
-  if (out_.flush() && (drains || !input_.empty())) linger();
+  bool is_large = asked.keep_alive && out_.sends() != sends_before;
+  if (!out_.flush()) return false;
+  owes_nothing_ = true;
+  if (drains || is_large || !input_.empty()) linger();
   return false;
 }
 
@@ -178,6 +195,7 @@ void connection::answer(const request& to, responder& reply) {
 
 void connection::refuse(const refusal& why) {
   if (!say_last(why)) return;
+  owes_nothing_ = true;
   count_response();
   linger();
 }
@@ -202,9 +220,10 @@ void connection::linger() {
   block_.reset();
   peer_.shutdown_send();
   time_point deadline = deadline_after(linger_time);
-  while (true) {
+  for (std::size_t read = 0; read < linger_bytes && coarse_now() < deadline;) {
     auto received = peer_.receive(std::min(deadline, deadline_after(linger_silence)));
     if (!received || received->empty()) return;
+    read += received->bytes().size();
   }
 }
 
@@ -214,8 +233,8 @@ connection_end serve_connection(net::stream peer, const options& how) {
   return connection(peer, how).run();
 }
 
-void turn_away(net::stream peer, const options& how) {
-  connection(peer, how).turn_away();
+void turn_away(net::stream peer, const options& how, bool patience) {
+  connection(peer, how).turn_away(patience);
 }
 
 bool admission::enter() noexcept {

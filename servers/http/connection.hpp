@@ -35,8 +35,9 @@ enum class connection_end {
 // `how` outlives the call.
 connection_end serve_connection(net::stream peer, const options& how);
 
-// Answers 503 to whatever the client is about to ask, and closes.
-void turn_away(net::stream peer, const options& how);
+// Answers 503 to whatever the client is about to ask, and closes; with `patience` it
+// first waits until the client has heard.
+void turn_away(net::stream peer, const options& how, bool patience);
 
 // Lets so many connections in at a time. Any thread.
 class admission {

@@ -99,7 +99,7 @@ TEST_P(connection_limits_test, turns_away_whatever_is_asked) {
                                      "too many connections; try again later\n");
   for (const std::string& asked : {std::string(), get, get + get, head_of(100'000)}) {
     conversation c(GetParam(), how_, [](net::stream peer, const options& how) {
-      turn_away(std::move(peer), how);
+      turn_away(std::move(peer), how, true);
       return connection_end::closed;
     });
     c.say(asked);

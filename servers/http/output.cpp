@@ -17,6 +17,7 @@ char* output::reserve(std::size_t size) {
   if (used_ > 0 && room() < size) {
     look_at_clock();  // as in send()
     if (!flush()) return nullptr;
+    look_at_clock();
   }
   if (block_.empty()) block_ = to_.lease_buffer();
   return data() + used_;
@@ -42,6 +43,7 @@ bool output::write(std::string_view bytes) {
 bool output::flush() {
   if (used_ > 0 && ok_) {
     block_.trim(used_);
+    ++sends_;
     ok_ = to_.send(std::move(block_), now_ + patience_).has_value();
   }
   used_ = 0;
@@ -51,6 +53,7 @@ bool output::flush() {
 
 bool output::send(std::span<const std::byte> bytes) {
   look_at_clock();  // the block before may have waited
+  ++sends_;
   if (!to_.send(bytes, now_ + patience_)) ok_ = false;
   return ok_;
 }

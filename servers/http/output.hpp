@@ -34,6 +34,8 @@ class output {
   // Sends what is gathered and gives the buffer back.
   bool flush();
   [[nodiscard]] bool is_ok() const noexcept { return ok_; }
+  // How often it has sent: more than once for one answer may have waited for the peer.
+  [[nodiscard]] unsigned sends() const noexcept { return sends_; }
 
  private:
   [[nodiscard]] char* data() const noexcept {
@@ -48,6 +50,7 @@ class output {
   const duration patience_;
   buffer_lease block_;
   std::size_t used_ = 0;
+  unsigned sends_ = 0;
   time_point now_ = coarse_now();
   bool ok_ = true;
 };

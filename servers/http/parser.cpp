@@ -122,6 +122,7 @@ void parser::next() noexcept {
   section_bytes_ = 0;
   hosts_ = 0;
   awaits_continue_ = false;
+  llhttp_.method = HTTP_GET;  // until the next request names its own
   for (auto& value : values_) shrink(value);
   shrink(message_.target);
   shrink(message_.body);
@@ -236,6 +237,7 @@ void parser::run(std::string_view piece) {
   if (error == HPE_PAUSED) return;  // by chunk_begins()
   if (error == HPE_INVALID_METHOD) {
     phase_ = phase::unknown_method;
+    llhttp_.method = HTTP_GET;
     auto at = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - piece.data());
     return judge_method(piece.substr(std::min(at, piece.size())));
   }

@@ -2,9 +2,9 @@
 // refused.
 //
 // One per connection, used by its task alone. A request's head goes to llhttp as it
-// arrives and is not kept; memory is the target (at most max_target) and the body (at
-// most limits::body_bytes). Any split of the same bytes gives the same requests and
-// refusals.
+// arrives and is not kept; memory is the target (at most max_target), the body (at
+// most limits::body_bytes) and a few hundred bytes of four headers' values. Any split of
+// the same bytes gives the same requests and refusals.
 //
 // Refused here although llhttp 8.1 takes it: what field_lines.hpp names, an empty header
 // name, a missing, second or malformed Host, transfer codings other than chunked, major
@@ -47,15 +47,13 @@ class parser {
   // Takes bytes from the front of `input` until a request is complete or it is used up.
   // After `complete` call next() first; after `failed` nothing more can be parsed.
   [[nodiscard]] parsed feed(std::span<const std::byte>& input);
-  // Forgets the request, keeping at most 512 bytes of memory for the next one.
+  // Forgets the request, keeping at most 256 bytes of memory for each of its texts.
   void next() noexcept;
 
   [[nodiscard]] const request& message() const noexcept { return message_; }
   [[nodiscard]] const refusal& error() const noexcept { return error_; }
   // The request, whether complete or refused, asks for no content: its answer has none.
-  [[nodiscard]] bool is_head() const noexcept {
-    return llhttp_.method == HTTP_HEAD && !message_.target.empty();
-  }
+  [[nodiscard]] bool is_head() const noexcept { return llhttp_.method == HTTP_HEAD; }
   // No byte of a request has come since the last one was complete.
   [[nodiscard]] bool is_between_requests() const noexcept {
     return phase_ == phase::head && lines_.is_blank();

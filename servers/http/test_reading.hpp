@@ -27,7 +27,7 @@ reading read_in_pieces(std::string_view bytes, limits most, NextPiece next_piece
     auto input = std::as_bytes(std::span(part));
     for (parsed got; (got = p.feed(input)) != parsed::more;) {
       if (got == parsed::failed) {
-        r.said += std::to_string(p.error().status);
+        r.said += std::to_string(p.error().status) + (p.is_head() ? " to HEAD" : "");
         r.why = p.error().why;
         return r;
       }

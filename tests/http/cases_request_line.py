@@ -96,6 +96,7 @@ CASES = [
          is_head=True),
     Case("9110-9.3.2", "HEAD that is refused has no content in its answer", ask("HEAD / HTTP/1.1", host=None),
          "400 close", is_head=True),
+    Case("9110-9.3.2", "HEAD of no target", ask("HEAD a HTTP/1.1"), "400 close", is_head=True),
     Case("9110-9.3.2", "HEAD with too long a target", ask("HEAD /" + "a" * 9000 + " HTTP/1.1"), "414 close",
          is_head=True),
     Case("9110-9.3.1", "GET with content", ask(GET, "Content-Length: 3", body="abc"), "200 open"),

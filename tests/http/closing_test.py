@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 
 import pytest
 from cases import AFTERWARDS, CHUNKED, GET, POST, ask, chunked, post
 from client import Client, mask_dates
 from conversing import answers_of
-from server import Server
+from server import MODELS, Server, serving
 
 MEBIBYTE = 1024 * 1024
 
@@ -119,3 +121,37 @@ def test_9112_9_3_2_a_thousand_answers_are_in_order(server: Server) -> None:
         client.say(b"".join(ask(POST, f"Content-Length: {len(str(i))}", body=str(i)) for i in range(1000)) + AFTERWARDS)
         answers = answers_of(client.hear_all())
     assert [answer.body for answer in answers[:-1]] == [str(i).encode() for i in range(1000)]
+
+
+# --- closes that a client could not expect -------------------------------------------------------------
+
+@pytest.mark.parametrize("model", MODELS)
+def test_9112_9_6_a_large_answer_survives_a_request_that_crosses_the_close(model: str) -> None:
+    with serving(model, "--keep-alive", "off") as server, Client(server.port, receive_bytes=8192) as client:
+        client.say(ask("GET /bytes?n=200000 HTTP/1.1"))
+        time.sleep(0.05)
+        client.say(ask(GET))
+        time.sleep(0.05)
+        [answer] = answers_of(client.hear_all())
+        assert (len(answer.body), answer.closes) == (200_000, True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_9112_2_2_blank_lines_do_not_keep_a_connection(model: str) -> None:
+    with serving(model, "--idle-timeout-ms", "400") as server, Client(server.port) as client:
+        assert client.ask(ask(GET)).status == "200 OK"
+        over = threading.Event()
+
+        def trickle() -> None:
+            with contextlib.suppress(OSError):
+                while not over.wait(0.05):
+                    client.say(b"\r\n")
+
+        trickler = threading.Thread(target=trickle)
+        trickler.start()
+        try:
+            with contextlib.suppress(ConnectionResetError):
+                assert client.hear_all() == b""
+        finally:
+            over.set()
+            trickler.join()
