@@ -1,5 +1,6 @@
 #include "bench/load/arrivals.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -46,10 +47,13 @@ void arrival_stream::advance() {
   at_ = stretched(busy_ns_);
 }
 
-// Puts the pauses back in.
+// Puts the pauses back in. What is beyond every run stays where it can be added to a
+// time.
 std::int64_t arrival_stream::stretched(double busy_ns) const {
-  if (kind_ != arrival_kind::onoff) return std::llround(busy_ns);
-  return std::llround(busy_ns + std::floor(busy_ns / burst_ns_) * pause_ns_);
+  constexpr double latest = 0x1p62;
+  double at = std::min(busy_ns, latest);
+  if (kind_ == arrival_kind::onoff) at += std::floor(at / burst_ns_) * pause_ns_;
+  return std::llround(std::min(at, latest));
 }
 
 }  // namespace duel::load

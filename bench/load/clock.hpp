@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -25,9 +26,16 @@ inline ns of_seconds(double s) {
   return static_cast<ns>(s * 1e9);
 }
 
-// Requests are sent from start to end; what is measured lies in [begin, end).
+// Requests are due from start to end; what is measured lies in [begin, end).
 struct window {
   ns start = never, begin = never, middle = never, end = never;
+
+  [[nodiscard]] bool holds(ns at) const { return at >= begin && at < end; }
+  [[nodiscard]] std::size_t half(ns at) const { return at >= middle; }
+  [[nodiscard]] double seconds_of_half(std::size_t half) const {
+    auto length = half ? end - middle : std::min(middle, end) - begin;
+    return static_cast<double>(std::max<ns>(length, 0)) / 1e9;
+  }
 };
 
 }  // namespace duel::load

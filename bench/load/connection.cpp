@@ -121,7 +121,7 @@ void connection::push() {
   at(in_flight_) = {next_++, due(), 0};
   ++in_flight_, ++unsent_;
   if (!all_.o.is_open_loop()) return;
-  record_.offered += due() >= all_.when.begin;
+  record_.offered += all_.when.holds(due());
   arrivals_.advance();
 }
 
@@ -143,7 +143,7 @@ void connection::flush() {
     request& r = at(in_flight_ - unsent_);
     r.sent = sent;
     if (all_.o.is_open_loop() || all_.o.think_ms > 0) {
-      if (sent >= all_.when.begin) {
+      if (is_measured(r, sent)) {
         all_.counts.lateness.add(
             static_cast<std::uint64_t>(sent - std::max(r.due, ready_)));
       }
@@ -177,8 +177,9 @@ void connection::receive(unsigned events) {
     read_at_ = now();
     if (got < 0) return lose(fault::reset);
     if (got == 0) return hang_up();
-    all_.counts.bytes +=
-        read_at_ >= all_.when.begin ? static_cast<std::uint64_t>(got) : 0;
+    if (all_.when.holds(read_at_)) {
+      all_.counts.bytes += static_cast<std::uint64_t>(got);
+    }
     feed(input, static_cast<std::size_t>(got));
     // A read that does not fill the buffer has drained the socket.
     bool is_drained = static_cast<std::size_t>(got) < shared_state::input_size;
@@ -219,7 +220,11 @@ void connection::lose(fault why) {
   } else if (!closes_) {
     ++all_.counts.idle_closes;
   }
-  if (in_flight_ > 0 && !all_.o.is_open_loop()) free_at(now());
+  if (in_flight_ > 0) {
+    ns at_time = now();
+    if (!all_.o.is_open_loop()) free_at(at_time);
+    if (due() > at_time) record_.waiting_since = 0;
+  }
   close();
 }
 
@@ -271,28 +276,51 @@ int connection::on_complete() {
     all_.counts.count(fault::status);
   } else if (!fits()) {
     all_.counts.count(fault::body);
-  } else if (read_at_ >= all_.when.begin && read_at_ < all_.when.end) {
-    std::size_t half = read_at_ >= all_.when.middle;
-    all_.counts.intended[half].add(static_cast<std::uint64_t>(read_at_ - asked.due));
-    all_.counts.sent[half].add(static_cast<std::uint64_t>(read_at_ - asked.sent));
-    ++record_.served;
+  } else {
+    count_right(asked);
   }
   return 0;
 }
 
-void connection::finish(ns end) {
+void connection::count_right(const request& r) {
   auto& counts = all_.counts;
-  counts.in_flight += in_flight_;
-  if (in_flight_ > 0)
-    counts.longest_wait = std::max(counts.longest_wait, end - at(0).due);
-  if (!all_.o.is_open_loop()) return;
-  for (; due() < end; arrivals_.advance()) {
-    counts.longest_wait = std::max(counts.longest_wait, end - due());
-    if (due() < all_.when.begin) continue;
-    ++record_.offered;
-    ++counts.unsent;
+  if (all_.when.holds(read_at_)) {
+    ++counts.answered[all_.when.half(read_at_)];
+    ++record_.served;
   }
-  counts.offered += record_.offered;
+  if (!is_measured(r, read_at_)) return;
+  auto half = all_.when.half(all_.o.is_open_loop() ? r.due : read_at_);
+  counts.intended[half].add(static_cast<std::uint64_t>(read_at_ - r.due));
+  counts.sent[half].add(static_cast<std::uint64_t>(read_at_ - r.sent));
+}
+
+void connection::finish(ns end) {
+  all_.counts.in_flight += in_flight_;
+  // What could not be sent, for want of a connection, waits as well.
+  if (record_.waiting_since == 0 && due() < end) record_.waiting_since = due();
+  if (!all_.o.is_open_loop()) return;
+  for (auto rest = arrivals_; all_.when.start + rest.at() < end; rest.advance()) {
+    record_.offered += all_.when.holds(all_.when.start + rest.at());
+  }
+  all_.counts.offered += record_.offered;
+}
+
+void connection::censor(ns end) {
+  auto& counts = all_.counts;
+  bool is_open = all_.o.is_open_loop();
+  auto count_missing = [&](ns was_due) {
+    counts.longest_wait = std::max(counts.longest_wait, end - was_due);
+    if (!is_open || !all_.when.holds(was_due)) return;
+    counts.intended[all_.when.half(was_due)].add(
+        static_cast<std::uint64_t>(end - was_due));
+    ++counts.censored;
+  };
+  counts.unfinished += in_flight_;
+  for (std::uint64_t n = 0; n < in_flight_; ++n) count_missing(at(n).due);
+  for (; is_open && due() < all_.when.end; arrivals_.advance()) {
+    count_missing(due());
+    counts.unsent += all_.when.holds(due());
+  }
 }
 
 }  // namespace duel::load

@@ -64,8 +64,10 @@ class connection {
   [[nodiscard]] ns due() const;
   void push();  // the request that is due; needs room
   void start(ns at);
-  // At the end of the window: what was due before and not sent.
+  // At the end of the window: what the record says; the cool-down does not change it.
   void finish(ns end);
+  // At the end of the cool-down: what is missing.
+  void censor(ns end);
   [[nodiscard]] connection_record record() const { return record_; }
 
  private:
@@ -74,6 +76,11 @@ class connection {
     ns due, sent;
   };
   request& at(std::uint64_t n) { return ring_[(head_ + n) % all_.o.pipeline]; }
+  // A request is of the window if it was due in it (open loop), or if this happened in
+  // it.
+  [[nodiscard]] bool is_measured(const request& r, ns at) const {
+    return all_.when.holds(all_.o.is_open_loop() ? r.due : at);
+  }
   void feed(const char* data, std::size_t size);
   void hang_up();
   void lose(fault why);
@@ -82,6 +89,7 @@ class connection {
   int on_head();
   int on_body(std::string_view part);
   int on_complete();
+  void count_right(const request& r);
   static const llhttp_settings_t& callbacks();
 
   shared_state& all_;

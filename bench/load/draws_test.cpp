@@ -74,6 +74,24 @@ TEST(arrivals, onoff_keeps_the_mean_rate_and_its_pauses) {
   for (auto at : all) ASSERT_LE(at % 500'000'000, 100'000'000);
 }
 
+TEST(arrivals, beyond_every_run_come_in_order) {
+  for (auto kind : {arrival_kind::poisson, arrival_kind::uniform, arrival_kind::onoff}) {
+    for (double rate : {1e-10, 1e-300}) {
+      for (double zipf : {0.0, 10.0}) {
+        arrival_plan plan{.kind = kind, .rate = rate, .gap_s = 0, .zipf = zipf};
+        arrival_stream s(plan, 99, shares(100, zipf)[99]);
+        for (int i = 0; i < 100; ++i) {
+          auto before = s.at();
+          s.advance();
+          ASSERT_GE(s.at(), before);
+        }
+        ASSERT_GT(s.at(), 1'000'000'000'000'000'000) << "some decades";
+        ASSERT_LE(s.at(), std::int64_t{1} << 62) << "a time can be added";
+      }
+    }
+  }
+}
+
 TEST(arrivals, zipf_shares_fall_like_one_over_the_rank) {
   auto parts = shares(1000, 1);
   EXPECT_NEAR(parts[0] / parts[9], 10, 1e-9);

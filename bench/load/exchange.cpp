@@ -27,7 +27,7 @@ exchange::exchange(const options& o) : o_(o) {
 }
 
 void exchange::learn(std::string body) {
-  rule_ = sizes() ? rule::prefix : rule::same;
+  rule_ = sizes() && body.size() == most_bytes ? rule::prefix : rule::same;
   body_ = std::move(body);
   if (!o_.unique_ids) return;
   auto first = id(scout, 0);
@@ -35,6 +35,12 @@ void exchange::learn(std::string body) {
     body_.replace(at, first.size(), "{id}");
     rule_ = rule::pattern;
   }
+}
+
+bool exchange::checks_ids() const {
+  if (rule_ == rule::prefix) return true;
+  return o_.unique_ids && rule_ == rule::pattern &&
+         body_.find("{id}") != std::string::npos;
 }
 
 std::string exchange::id(std::uint64_t connection, std::uint64_t index) const {

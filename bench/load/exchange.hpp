@@ -23,11 +23,14 @@ class exchange {
 
   // Must the first answer be learnt?
   [[nodiscard]] bool is_curious() const { return rule_ == rule::unknown; }
-  // An answer that holds the request's id becomes a pattern for all the others.
+  // An answer that holds the request's id becomes a pattern for all the others, one of
+  // the length asked for is what the others are the beginning of.
   void learn(std::string body);
   void give_up() { rule_ = rule::any; }
 
   [[nodiscard]] bool checks_bodies() const { return rule_ != rule::any; }
+  // Does the body expected hold the id, or have the length, of its request?
+  [[nodiscard]] bool checks_ids() const;
   // True: all requests are the same text.
   [[nodiscard]] bool is_constant() const { return !o_.service && !o_.unique_ids; }
   void write(std::string& out, std::uint64_t connection, std::uint64_t index) const;

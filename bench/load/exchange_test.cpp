@@ -82,6 +82,34 @@ TEST(exchange, an_answer_that_holds_the_id_becomes_a_pattern) {
   EXPECT_NE(body, body_for(e, 1, 2));
 }
 
+TEST(exchange, ids_are_checked_where_the_answer_holds_them) {
+  auto checks = [](options o, const std::string& learnt) {
+    exchange e(o);
+    if (e.is_curious()) e.learn(learnt);
+    return e.checks_ids();
+  };
+  auto o = asking("/");
+  EXPECT_FALSE(checks(o, "hi"));
+  o.unique_ids = true;
+  EXPECT_FALSE(checks(o, "hi"));
+  o.expect_body = "hi";
+  EXPECT_FALSE(checks(o, ""));
+  o.expect_body = "{id}";
+  EXPECT_TRUE(checks(o, ""));
+  o.any_body = true, o.expect_body.reset();
+  EXPECT_FALSE(checks(o, ""));
+  auto bytes = asking("/bytes");
+  bytes.unique_ids = true;
+  EXPECT_TRUE(checks(bytes, std::string(4096, 'x')));
+  EXPECT_FALSE(checks(bytes, "whatever you ask"));
+  auto echo = asking("/echo");
+  echo.unique_ids = true;
+  EXPECT_TRUE(checks(echo, ""));
+  auto work = asking("/work");
+  work.unique_ids = true, work.service = *service_times::parse("det:1us");
+  EXPECT_FALSE(checks(work, ""));
+}
+
 TEST(exchange, work_is_answered_with_its_time) {
   auto o = asking("/work");
   o.service = *service_times::parse("exp:1ms");

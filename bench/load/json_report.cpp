@@ -1,6 +1,7 @@
 // json_report.cpp - a summary as JSON. A field that could not be measured is null, so
 // that no reader takes it for zero.
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "bench/load/summary.hpp"
@@ -43,8 +44,12 @@ json names(const std::vector<connection_record>& which) {
   return made;
 }
 
+json number_or_null(const std::optional<double>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
 json half_of(const summary& s, std::size_t half) {
-  return {{"rate", s.rate_of_half(half)},
+  return {{"rate", number_or_null(s.rate_of_half(half))},
           {"intended", latency_of(s.counts.intended[half], false)},
           {"sent", latency_of(s.counts.sent[half], false)}};
 }
@@ -81,7 +86,10 @@ std::string as_json(const summary& s) {
   }
   json threads = json::array();
   for (auto& t : s.threads) {
-    threads.push_back({{"cpu_seconds", t.cpu_seconds}, {"share", t.share}});
+    threads.push_back({{"cpu_seconds", t.cpu_s},
+                       {"wait_seconds", number_or_null(t.wait_s)},
+                       {"share", t.share()},
+                       {"wait_share", t.wait_s ? json(t.wait_share()) : json(nullptr)}});
   }
   json made = {
       {"schema_version", 1},
@@ -103,12 +111,14 @@ std::string as_json(const summary& s) {
         {"in_flight_at_end", s.counts.in_flight},
         {"unfinished", s.counts.unfinished},
         {"unsent", s.counts.unsent},
+        {"censored", is_open ? json(s.counts.censored) : json(nullptr)},
         {"longest_wait_ns", s.counts.longest_wait}}},
       {"errors", std::move(errors)},
       {"reconnects", s.counts.reconnects},
       {"idle_closes", s.counts.idle_closes},
       {"bytes", s.counts.bytes},
-      {"bodies_checked", s.checks_bodies},
+      {"bodies_checked", s.checked.bodies},
+      {"ids_checked", s.o.unique_ids ? json(s.checked.ids) : json(nullptr)},
       {"connections",
        {{"asked_for", s.o.connections},
         {"established", s.established},
@@ -118,15 +128,21 @@ std::string as_json(const summary& s) {
         {"fallen_silent", s.fallen_silent.size()},
         {"fallen_silent_first", names(s.fallen_silent)},
         {"requests", {{"min", s.least}, {"median", s.median}, {"max", s.most}}},
-        {"jain", s.jain}}},
+        {"jain", number_or_null(s.jain)}}},
       {"latency_ns",
        {{"intended", latency_of(s.intended, true)}, {"sent", latency_of(s.sent, true)}}},
       {"lateness_ns", latency_of(s.counts.lateness, false)},
       {"halves", {half_of(s, 0), half_of(s, 1)}},
-      {"loader", {{"threads", std::move(threads)}}},
-      {"littles_law", s.littles_law},
+      {"loader",
+       {{"threads", std::move(threads)},
+        {"exhausted", s.counts.exhausted},
+        {"exhausted_by", s.counts.exhausted > 0
+                             ? json(::strerrorname_np(s.counts.exhausted_by))
+                             : json(nullptr)}}},
+      {"littles_law", number_or_null(s.littles_law)},
       {"taints", s.taints}};
-  return made.dump(1) + "\n";
+  // The command line may hold any bytes.
+  return made.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace duel::load

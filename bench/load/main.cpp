@@ -10,13 +10,15 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <thread>
 
-#include "bench/load/output_file.hpp"
+#include "bench/load/own_limits.hpp"
 #include "bench/load/scout.hpp"
 #include "bench/load/summary.hpp"
 #include "bench/load/worker.hpp"
+#include "bench/output_file.hpp"
 
 namespace duel::load {
 namespace {
@@ -134,8 +136,10 @@ int run(const options& o) {
   stopper signals;
 
   exchange talk(o);
-  auto scouted = scout_ahead(o, talk);
+  auto scouted = scout_ahead(o, talk, signals.stop);
   if (!scouted) throw failure{scouted.error()};
+  const char* too_early = "stopped before anything was measured";
+  if (signals.stop) throw failure{too_early, 128 + signals.signal()};
   if (*scouted) talk.learn(**scouted);
   if (talk.is_curious()) talk.give_up();
 
@@ -171,7 +175,10 @@ int run(const options& o) {
   }
   for (auto& thread : threads) thread.join();
   if (signals.stop && (when.start == never || workers[0].ended() <= when.begin)) {
-    throw failure{"stopped before anything was measured", 128 + signals.signal()};
+    throw failure{too_early, 128 + signals.signal()};
+  }
+  if (established == 0 && is_own_limit(why_not)) {
+    throw failure{fmt::format("no connection to {}: {}", o.host, say_own_limit(why_not))};
   }
   if (established == 0) {
     throw failure{
@@ -184,17 +191,18 @@ int run(const options& o) {
 
   tally all;
   std::vector<connection_record> records;
-  std::vector<thread_use> use;
+  std::vector<cpu_use> use;
   for (worker& w : workers) {
     all.merge(w.counts());
     std::ranges::copy(w.records(), std::back_inserter(records));
-    use.push_back({w.cpu_seconds(), w.cpu_share()});
+    use.push_back(w.use());
     if (signals.stop) when.end = std::min(when.end, std::max(w.ended(), when.begin + 1));
   }
   std::ranges::sort(records, {}, &connection_record::number);
   bool was_stopped = workers[0].ended() < when.begin + o.duration;
-  auto made = summarise(o, when, std::move(all), records, std::move(use),
-                        talk.checks_bodies(), was_stopped);
+  auto made =
+      summarise(o, when, std::move(all), records, std::move(use),
+                {.bodies = talk.checks_bodies(), .ids = talk.checks_ids()}, was_stopped);
   auto text = as_text(made);
   bool is_printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
                     std::fflush(stdout) == 0;
@@ -219,5 +227,8 @@ int main(int argc, char** argv) {
   } catch (const failure& f) {
     complain(f.what);
     return f.code;
+  } catch (const std::exception& e) {
+    complain(fmt::format("{} (free some memory, or ask for less)", e.what()));
+    return exit_failed;
   }
 }

@@ -113,6 +113,17 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// CLI::Range takes what is no number for one of its range.
+CLI::Validator between(double least, double most) {
+  auto check = [=](const std::string& text) {
+    double value = 0;
+    bool is_fine =
+        CLI::detail::lexical_cast(text, value) && value >= least && value <= most;
+    return is_fine ? "" : fmt::format("{} is not from {} to {}", text, least, most);
+  };
+  return CLI::Validator(check, fmt::format("FLOAT in [{} - {}]", least, most));
+}
+
 // What --help says; the values go to `o` and the rest to what needs a second look.
 struct raw_flags {
   double warmup_s = 1, duration_s = 10, cooldown_s = 1, connect_timeout_s = 10,
@@ -121,7 +132,7 @@ struct raw_flags {
 };
 
 void add_flags(CLI::App& app, options& o, raw_flags& raw) {
-  auto seconds = CLI::Range(0.0, 86'400.0), some = CLI::Range(1e-3, 86'400.0);
+  auto seconds = between(0, 86'400), some = between(1e-3, 86'400);
   app.add_option("url", o.url, "http://ADDRESS:PORT/PATH");
   app.add_option("--connections", o.connections, "kept busy, or shared by the arrivals")
       ->check(CLI::Range(1, 1'000'000));
@@ -143,22 +154,24 @@ void add_flags(CLI::App& app, options& o, raw_flags& raw) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--think-ms", o.think_ms,
                  "closed loop: mean pause before the next request (exponential)")
-      ->check(CLI::Range(0.0, 3.6e6));
+      ->check(between(0, 3.6e6));
   app.add_option("--rate", o.arrivals.rate,
                  "open loop: requests a second, over all connections; 0: closed loop")
-      ->check(CLI::Range(0.0, 1e7));
+      ->check(between(0, 1e7));
   app.add_option("--arrivals", raw.arrivals, "poisson, uniform or onoff")
       ->check(CLI::IsMember({"poisson", "uniform", "onoff"}));
-  app.add_option("--burst-ms", raw.burst_ms, "onoff: arrivals come for this long")
-      ->check(CLI::Range(1e-3, 3.6e6));
+  app.add_option("--burst-ms", raw.burst_ms,
+                 "onoff: arrivals come for this long, always the same")
+      ->check(between(1e-3, 3.6e6));
   app.add_option("--gap-ms", raw.gap_ms, "onoff: and then for this long none")
-      ->check(CLI::Range(0.0, 3.6e6));
+      ->check(between(0, 3.6e6));
   app.add_option("--zipf", o.arrivals.zipf,
                  "connection number c gets a share of the rate like 1/(c+1)^S; 0: equal")
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(between(0, 10));
   app.add_option("--service", raw.service,
-                 "asks for /work?us=N with N drawn: det:50us, exp:50us, "
-                 "bimodal:10us,1ms,0.01, lognormal:50us,1.5, pareto:50us,1.5");
+                 "asks for /work?us=N with N drawn: det:TIME, exp:MEAN, "
+                 "bimodal:SHORT,LONG,SHARE_OF_LONG, lognormal:MEAN,SIGMA or "
+                 "pareto:MEAN,ALPHA (times as 50us, 1ms, 1s; SHARE_OF_LONG from 0 to 1)");
   app.add_option("--seed", o.arrivals.seed, "of all that is drawn");
   app.add_option("--source", raw.sources,
                  "source addresses, in turn (as 127.0.0.1,127.0.0.2)");

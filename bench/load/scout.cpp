@@ -23,13 +23,22 @@ struct answer {
   bool is_complete = false;
 };
 
-bool wait_for(int fd, short events, ns deadline) {
+struct patience {
+  ns deadline;
+  const std::atomic<bool>& stop;
+};
+
+bool wait_for(int fd, short events, const patience& until) {
+  constexpr int slice_ms = 100;  // how soon a signal is noticed
   pollfd one{.fd = fd, .events = events, .revents = 0};
-  auto left = std::clamp<ns>((deadline - now()) / 1'000'000, 0, 86'400'000);
-  return ::poll(&one, 1, static_cast<int>(left)) == 1;
+  for (;;) {
+    auto left = std::clamp<ns>((until.deadline - now()) / 1'000'000, 0, slice_ms);
+    int ready = ::poll(&one, 1, static_cast<int>(left));
+    if (ready != 0 || left < slice_ms || until.stop) return ready == 1;
+  }
 }
 
-answer ask(int fd, const std::string& text, ns deadline) {
+answer ask(int fd, const std::string& text, const patience& until) {
   answer heard;
   llhttp_settings_t settings;
   llhttp_settings_init(&settings);
@@ -48,7 +57,7 @@ answer ask(int fd, const std::string& text, ns deadline) {
   llhttp_init(&parser, HTTP_RESPONSE, &settings);
   parser.data = &heard;
   if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0) return heard;
-  while (!heard.is_complete && wait_for(fd, POLLIN, deadline)) {
+  while (!heard.is_complete && wait_for(fd, POLLIN, until)) {
     std::array<char, 64 * 1024> input;
     ssize_t got = ::recv(fd, input.data(), input.size(), 0);
     if (got <= 0) {
@@ -63,9 +72,9 @@ answer ask(int fd, const std::string& text, ns deadline) {
 
 }  // namespace
 
-std::expected<std::optional<std::string>, std::string> scout_ahead(const options& o,
-                                                                   const exchange& talk) {
-  ns deadline = now() + o.connect_timeout;
+std::expected<std::optional<std::string>, std::string> scout_ahead(
+    const options& o, const exchange& talk, const std::atomic<bool>& stop) {
+  patience until{.deadline = now() + o.connect_timeout, .stop = stop};
   int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   auto* to = reinterpret_cast<const sockaddr*>(&o.to);
   int error = 0;
@@ -79,10 +88,14 @@ std::expected<std::optional<std::string>, std::string> scout_ahead(const options
     if (error == EINPROGRESS) {
       socklen_t size = sizeof error;
       error = ETIMEDOUT;
-      if (wait_for(fd, POLLOUT, deadline)) {
+      if (wait_for(fd, POLLOUT, until)) {
         ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
       }
     }
+  }
+  if (error && stop) {
+    ::close(fd);
+    return std::nullopt;
   }
   if (error) {
     ::close(fd);
@@ -94,7 +107,7 @@ std::expected<std::optional<std::string>, std::string> scout_ahead(const options
   if (talk.is_curious()) {
     std::string text;
     talk.write(text, exchange::scout, 0);
-    auto heard = ask(fd, text, deadline);
+    auto heard = ask(fd, text, until);
     if (heard.is_complete && heard.status == o.expect_status) {
       learnt = std::move(heard.body);
     }

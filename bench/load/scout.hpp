@@ -2,6 +2,7 @@
 // it answer? Waits; from main().
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <optional>
 #include <string>
@@ -11,8 +12,9 @@
 namespace duel::load {
 
 // The body of the first answer, if it has the status expected and comes in time; empty
-// where the exchange needs none. The error says why nobody can be asked, and the fix.
-std::expected<std::optional<std::string>, std::string> scout_ahead(const options& o,
-                                                                   const exchange& talk);
+// where the exchange needs none, or at `stop`. The error says why nobody can be asked,
+// and the fix.
+std::expected<std::optional<std::string>, std::string> scout_ahead(
+    const options& o, const exchange& talk, const std::atomic<bool>& stop);
 
 }  // namespace duel::load

@@ -9,23 +9,32 @@ namespace duel::load {
 namespace {
 
 constexpr double saturated_share = 0.8;
-constexpr double far_from_one = 0.1;
+constexpr double far_from_one = 0.1, far_from_offered = 0.01;
+constexpr double censored_share = 0.001;
 constexpr double late_share = 0.1;  // of the latency at the same percentile
 constexpr std::uint64_t late_ns = 100'000;
 constexpr double drift_share = 0.1, drift_of_median = 1.5;
+constexpr std::uint64_t enough = 100;      // answers in half a window, to tell its median
+constexpr std::uint64_t enough_each = 10;  // a connection, to compare those that pause
+
+// Chance alone moves a count by its root: three of these, as a part of the count.
+double by_chance(std::uint64_t count) {
+  return 3 / std::sqrt(static_cast<double>(count));
+}
 
 bool drifts(const summary& s) {
   const auto& first = s.counts.intended[0];
   const auto& second = s.counts.intended[1];
-  auto n = static_cast<double>(first.count() + second.count());
-  if (first.count() == 0 || second.count() == 0) return n > 0;
-  double before = s.rate_of_half(0), after = s.rate_of_half(1);
-  // Chance alone moves a count by its root.
-  bool is_chance = std::abs(after - before) * s.seconds / 2 < 3 * std::sqrt(n);
-  if (!is_chance && std::abs(after - before) > drift_share * before) return true;
+  auto before = s.rate_of_half(0), after = s.rate_of_half(1);
+  if (!before || !after || s.ok < 2 * enough) return false;
+  double half_s = std::min(s.when.seconds_of_half(0), s.when.seconds_of_half(1));
+  double change = std::abs(*after - *before);
+  bool is_chance = change < std::sqrt((*before + *after) / half_s) * 3;
+  if (!is_chance && change > drift_share * *before) return true;
+  if (std::min(first.count(), second.count()) < enough) return false;
   auto p = static_cast<double>(first.percentile(0.5)),
        q = static_cast<double>(second.percentile(0.5));
-  return n > 100 && std::max(p, q) > drift_of_median * std::min(p, q);
+  return std::max(p, q) > drift_of_median * std::min(p, q);
 }
 
 // By its own fault, so much that the latencies say more about us than about the server.
@@ -39,7 +48,7 @@ bool slipped(const summary& s) {
 
 void count_connections(summary& s, const std::vector<connection_record>& records) {
   ns quiet = s.when.end - (s.when.end - s.when.begin) / 4;
-  bool is_open = s.o.is_open_loop();
+  bool is_open = s.o.is_open_loop(), pauses = s.o.think_ms > 0;
   std::vector<std::uint64_t> requests;
   std::vector<double> parts;  // of what was asked of it, where that differs
   for (const connection_record& c : records) {
@@ -54,7 +63,8 @@ void count_connections(summary& s, const std::vector<connection_record>& records
     bool waits = c.waiting_since != 0;
     bool waits_long = waits && c.waiting_since < quiet;
     if (c.served > 0 && waits_long) s.fallen_silent.push_back(c);
-    if (c.served == 0 && c.asked && (waits_long || c.lost || !is_open)) {
+    bool always_asks = !is_open && !pauses;
+    if (c.served == 0 && c.asked && (waits_long || c.lost || always_asks)) {
       s.zero_served.push_back(c);
     }
   }
@@ -64,33 +74,44 @@ void count_connections(summary& s, const std::vector<connection_record>& records
   s.median = requests[requests.size() / 2];
   double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
   double squares = std::inner_product(parts.begin(), parts.end(), parts.begin(), 0.0);
+  if (pauses && s.ok < enough_each * s.established) return;
   if (squares > 0) s.jain = sum * sum / (squares * static_cast<double>(parts.size()));
 }
 
 // Throughput times the time a request takes, thinking included, is what is in flight.
-double littles_law(const summary& s) {
-  if (s.o.is_open_loop()) return s.offered > 0 ? s.achieved / s.offered : 0;
+std::optional<double> littles_law(const summary& s) {
+  if (s.o.is_open_loop()) {
+    return s.offered > 0 ? std::optional(s.achieved / s.offered) : std::nullopt;
+  }
+  if (s.ok == 0) return std::nullopt;
   auto places = static_cast<double>(s.established * s.o.pipeline);
   double took = s.intended.mean() / 1e9 + s.o.think_ms / 1e3;
-  return places > 0 ? s.achieved * took / places : 0;
+  return s.achieved * took / places;
+}
+
+bool is_unbalanced(const summary& s) {
+  if (!s.littles_law) return false;
+  double allowed = s.o.is_open_loop() ? far_from_offered + by_chance(s.counts.offered)
+                                      : far_from_one + by_chance(s.ok);
+  return std::abs(*s.littles_law - 1) > allowed;
 }
 
 }  // namespace
 
 summary summarise(const options& o, const window& when, tally counts,
                   const std::vector<connection_record>& records,
-                  std::vector<thread_use> threads, bool checks_bodies, bool is_stopped) {
+                  std::vector<cpu_use> threads, checks checked, bool is_stopped) {
   summary s{.o = o,
             .when = when,
             .counts = std::move(counts),
             .threads = std::move(threads),
-            .checks_bodies = checks_bodies,
+            .checked = checked,
             .is_stopped = is_stopped};
   for (std::size_t half : {0, 1}) {
     s.intended.merge(s.counts.intended[half]);
     s.sent.merge(s.counts.sent[half]);
   }
-  s.ok = s.intended.count();
+  s.ok = s.counts.answered[0] + s.counts.answered[1];
   s.errors =
       std::accumulate(s.counts.faults.begin(), s.counts.faults.end(), std::uint64_t{0});
   s.seconds = static_cast<double>(when.end - when.begin) / 1e9;
@@ -102,20 +123,25 @@ summary summarise(const options& o, const window& when, tally counts,
   auto taint = [&](bool holds, std::string_view word) {
     if (holds) s.taints.push_back(word);
   };
-  bool is_balanced = std::abs(s.littles_law - 1) <= far_from_one;
   taint(is_stopped, "stopped");
   taint(s.ok == 0, "no_samples");
   taint(s.errors > 0, "errors");
-  taint(!checks_bodies, "bodies_unchecked");
+  taint(!checked.bodies, "bodies_unchecked");
+  taint(o.unique_ids && !checked.ids, "ids_unchecked");
   taint(s.established < o.connections, "connections_missing");
   taint(!s.zero_served.empty(), "zero_served");
   taint(!s.fallen_silent.empty(), "fallen_silent");
   taint(s.counts.unfinished > 0, "unfinished");
-  taint(std::ranges::any_of(s.threads, [](auto& t) { return t.share > saturated_share; }),
+  taint(static_cast<double>(s.counts.censored) >
+            censored_share * static_cast<double>(s.counts.offered),
+        "censored");
+  taint(s.counts.exhausted > 0, "loader_exhausted");
+  taint(std::ranges::any_of(
+            s.threads,
+            [](auto& t) { return t.share() + t.wait_share() > saturated_share; }),
         "loader_saturated");
   taint(slipped(s), "schedule_slipped");
-  taint(s.ok > 0 && !is_balanced && !o.is_open_loop(), "littles_law");
-  taint(o.is_open_loop() && !is_balanced, "offered_not_achieved");
+  taint(is_unbalanced(s), o.is_open_loop() ? "offered_not_achieved" : "littles_law");
   taint(drifts(s), "drift");
   return s;
 }

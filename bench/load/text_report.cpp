@@ -5,6 +5,7 @@
 #include <array>
 #include <iterator>
 
+#include "bench/load/own_limits.hpp"
 #include "bench/load/summary.hpp"
 
 namespace duel::load {
@@ -22,6 +23,11 @@ std::string duration(std::uint64_t ns) {
   return duration(static_cast<double>(ns));
 }
 
+// Of a histogram that may be empty.
+std::string duration(const histogram& h, auto value) {
+  return h.count() > 0 ? duration(value) : "-";
+}
+
 std::string names(const std::vector<connection_record>& which) {
   constexpr std::size_t most = 8;
   std::string text;
@@ -29,6 +35,10 @@ std::string names(const std::vector<connection_record>& which) {
     text += fmt::format("{}#{} (port {})", i ? ", " : "", which[i].number, which[i].port);
   }
   return which.size() > most ? text + ", ..." : text;
+}
+
+std::string figure(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3f}", *value) : "-";
 }
 
 }  // namespace
@@ -47,14 +57,15 @@ std::string as_text(const summary& s) {
            ? fmt::format("open loop: {:.6g} requests/s", o.arrivals.rate)
            : fmt::format("closed loop{}", o.think_ms > 0 ? " with pauses" : ""));
   line("  Latency          {:>10} {:>10}", "intended", "sent");
-  line("    Avg            {:>10} {:>10}", duration(s.intended.mean()),
-       duration(s.sent.mean()));
-  line("    Max            {:>10} {:>10}", duration(s.intended.max()),
-       duration(s.sent.max()));
+  line("    Avg            {:>10} {:>10}", duration(s.intended, s.intended.mean()),
+       duration(s.sent, s.sent.mean()));
+  line("    Max            {:>10} {:>10}", duration(s.intended, s.intended.max()),
+       duration(s.sent, s.sent.max()));
   line("  Latency Distribution");
   for (double p : {50.0, 75.0, 90.0, 99.0, 99.9}) {
-    line("    {:>5}%         {:>10} {:>10}", p, duration(s.intended.percentile(p / 100)),
-         duration(s.sent.percentile(p / 100)));
+    line("    {:>5}%         {:>10} {:>10}", p,
+         duration(s.intended, s.intended.percentile(p / 100)),
+         duration(s.sent, s.sent.percentile(p / 100)));
   }
   if (s.counts.lateness.count() > 0) {
     line("  Sent late by     p50 {}, p99 {}, max {}",
@@ -65,8 +76,8 @@ std::string as_text(const summary& s) {
        static_cast<double>(s.counts.bytes) / 1e6);
   line(
       "  Connections: {} of {} established, {} served; requests each: {} min, {} median, "
-      "{} max; Jain {:.3f}",
-      s.established, o.connections, s.served, s.least, s.median, s.most, s.jain);
+      "{} max; Jain {}",
+      s.established, o.connections, s.served, s.least, s.median, s.most, figure(s.jain));
   if (!s.zero_served.empty()) {
     line("  Zero-served: {}: {}", s.zero_served.size(), names(s.zero_served));
   }
@@ -88,12 +99,20 @@ std::string as_text(const summary& s) {
          s.counts.unsent, duration(static_cast<double>(s.counts.longest_wait)));
   }
   text += "  Loader CPU:";
-  for (auto& t : s.threads) text += fmt::format(" {:.0f}%", 100 * t.share);
+  for (auto& t : s.threads) text += fmt::format(" {:.0f}%", 100 * t.share());
+  text += ", waiting for one:";
+  for (auto& t : s.threads) {
+    text += t.wait_s ? fmt::format(" {:.0f}%", 100 * t.wait_share()) : " -";
+  }
   text += '\n';
+  if (s.counts.exhausted > 0) {
+    line("  Loader exhausted: {} times {}", s.counts.exhausted,
+         say_own_limit(s.counts.exhausted_by));
+  }
   if (o.is_open_loop()) {
     line("Offered/sec:  {:.2f}", s.offered);
   } else {
-    line("  Little's law: {:.3f} (throughput x mean / connections)", s.littles_law);
+    line("  Little's law: {} (throughput x mean / connections)", figure(s.littles_law));
   }
   line("Requests/sec: {:.2f}", s.achieved);
   text += "Taints:";

@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 
+#include "bench/load/own_limits.hpp"
+
 namespace duel::load {
 
 namespace {
@@ -76,23 +78,19 @@ void worker::load(const std::atomic<bool>& stop) {
     s.talk.start(all_.when.start);
     top_up(s, now());
   }
-  ns cpu = 0, wall = 0;
+  cpu_meter meter;
   ns next_edge = all_.when.begin;
   for (;;) {
     ns at = now();
     if (stop && at < all_.when.end) all_.when.end = at;
     if (at >= next_edge && next_edge == all_.when.begin) {
-      cpu = read_clock(CLOCK_THREAD_CPUTIME_ID), wall = at;
+      meter.start();
       next_edge = all_.when.end;
     }
     if (at >= all_.when.end) break;
     turn(std::min(next_edge, at + sweep_every));
   }
-  if (wall > 0) {
-    cpu_s_ = static_cast<double>(read_clock(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e9;
-    wall_s_ = static_cast<double>(now() - wall) / 1e9;
-  }
-  is_loading_ = false;
+  use_ = meter.read();
   for (slot& s : slots_) {
     s.talk.finish(all_.when.end);
     records_.push_back(s.talk.record());
@@ -102,16 +100,16 @@ void worker::load(const std::atomic<bool>& stop) {
 void worker::cool_down(const std::atomic<bool>& stop) {
   is_over_ = true;
   ns deadline = now() + o_.cooldown, quiet_until = never;
-  auto in_flight = [this] {
-    std::uint64_t all = 0;
-    for (slot& s : slots_) all += s.talk.in_flight();
-    return all;
+  auto is_quiet = [this] {
+    return std::ranges::none_of(
+        slots_, [this](slot& s) { return s.talk.in_flight() > 0 || owes(s); });
   };
   while (!stop && now() < std::min(deadline, quiet_until)) {
     turn(std::min({deadline, quiet_until, now() + sweep_every}));
-    if (quiet_until == never && in_flight() == 0) quiet_until = now() + listen_for;
+    if (quiet_until == never && is_quiet()) quiet_until = now() + listen_for;
   }
-  all_.counts.unfinished = in_flight();
+  ns end = now();
+  for (slot& s : slots_) s.talk.censor(end);
 }
 
 // Handles what has come and what is due; waits until then for the first of it.
@@ -159,24 +157,40 @@ void worker::connect(slot& s) {
 }
 
 void worker::refused(slot& s, int error) {
-  all_.counts.count(fault::connect);
   connect_error_ = error;
+  if (is_own_limit(error)) {
+    ++all_.counts.exhausted, all_.counts.exhausted_by = error;
+  } else {
+    all_.counts.count(fault::connect);
+  }
+  retry(s);
+}
+
+void worker::retry(slot& s) {
+  s.waits = true;
   set_alarm(s, now() + retry_after);
+}
+
+// Has it something to send in the cool-down?
+bool worker::owes(const slot& s) const {
+  return o_.is_open_loop() && !s.given_up && s.talk.due() < all_.when.end;
 }
 
 // A connection that brought answers is renewed at once, or else nobody would be asked.
 void worker::renew(slot& s) {
-  if (s.given_up || is_over_ || s.alarm_at != never) return;
-  if (!s.talk.is_useful()) return set_alarm(s, now() + retry_after);
+  if (s.given_up || s.waits || (is_over_ && !owes(s))) return;
+  if (!s.talk.is_useful()) return retry(s);
   ++all_.counts.reconnects;
   connect(s);
 }
 
 void worker::top_up(slot& s, ns at) {
   using phase = connection::phase;
-  if (s.talk.state() == phase::open && is_loading_ && at < all_.when.end) {
+  bool may_send = is_loading_ && (at < all_.when.end || o_.is_open_loop());
+  if (s.talk.state() == phase::open && may_send) {
     while (s.talk.has_room()) {
       ns due = s.talk.due();
+      if (due >= all_.when.end) break;
       if (due > at) {
         set_alarm(s, due);
         break;
@@ -200,10 +214,10 @@ void worker::ring_alarms(ns at) {
     bool counts = s.alarm_at == alarms_.top().at;
     alarms_.pop();
     if (!counts) continue;
-    s.alarm_at = never;
+    s.alarm_at = never, s.waits = false;
     if (s.talk.state() != connection::phase::closed) {
       top_up(s, at);
-    } else if (!s.given_up && !is_over_) {
+    } else if (!s.given_up && (!is_over_ || owes(s))) {
       all_.counts.reconnects += is_loading_;
       connect(s);
     }

@@ -3,8 +3,8 @@
 // options.
 //
 // The life of a worker: connect all, wait for the others, send until the end of the
-// window, wait for the last answers. main() calls, in this order: run() in a thread,
-// connected(), start(), join, results.
+// window, wait for the last answers (open loop: and send what was due). main() calls, in
+// this order: run() in a thread, connected(), start(), join, results.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bench/load/connection.hpp"
+#include "bench/load/cpu_use.hpp"
 
 namespace duel::load {
 
@@ -40,8 +41,7 @@ class worker {
   [[nodiscard]] const tally& counts() const { return all_.counts; }
   [[nodiscard]] std::vector<connection_record> records() const { return records_; }
   [[nodiscard]] ns ended() const { return all_.when.end; }
-  [[nodiscard]] double cpu_seconds() const { return cpu_s_; }
-  [[nodiscard]] double cpu_share() const { return wall_s_ > 0 ? cpu_s_ / wall_s_ : 0; }
+  [[nodiscard]] cpu_use use() const { return use_; }  // over the window
 
  private:
   struct alarm {
@@ -55,6 +55,7 @@ class worker {
     std::uint32_t generation = 0;  // so that an old socket's event is not a new one's
     ns alarm_at = never;           // the one that counts
     bool given_up = false;
+    bool waits = false;  // for the alarm, to connect again
     slot(shared_state& all, std::size_t number, double share)
         : talk(all, number, share) {}
   };
@@ -66,7 +67,9 @@ class worker {
   void handle(slot& s, unsigned events);
   void connect(slot& s);
   void refused(slot& s, int error);
+  void retry(slot& s);
   void renew(slot& s);
+  [[nodiscard]] bool owes(const slot& s) const;
   void top_up(slot& s, ns at);
   void set_alarm(slot& s, ns at);
   void ring_alarms(ns at);
@@ -80,7 +83,7 @@ class worker {
   std::size_t connecting_ = 0;
   bool is_loading_ = false, is_over_ = false;
   ns next_sweep_ = 0;
-  double cpu_s_ = 0, wall_s_ = 0;
+  cpu_use use_;
   std::size_t established_ = 0;
   int connect_error_ = 0;
   std::vector<connection_record> records_;

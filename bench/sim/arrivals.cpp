@@ -7,29 +7,27 @@
 namespace duel::sim {
 
 std::expected<arrival_pattern, std::string> arrival_pattern::parse(
-    const std::string& text) {
-  auto wrong = [&](std::string_view why) {
-    return std::unexpected(fmt::format("'{}' is no arrival pattern: {}", text, why));
-  };
-  auto fields = split_fields(text);
-  if (!fields) return wrong("what follows a colon must be a number");
-  auto& [name, numbers] = *fields;
+    const std::string& text, double burst, double pause) {
+  constexpr std::string_view batch = "batch:";
   arrival_pattern a;
   a.text_ = text;
-  if ((name == "poisson" || name == "det") && numbers.empty()) {
-    a.shape_ = name == "det" ? shape::deterministic : shape::poisson;
-  } else if (name == "batch" && numbers.size() == 1) {
-    if (numbers[0] < 1 || numbers[0] > 1e6 || numbers[0] != std::floor(numbers[0])) {
-      return wrong("N is a whole number from 1 to 1000000");
+  if (text == "poisson") return a;
+  if (text == "uniform") {
+    a.shape_ = shape::uniform;
+  } else if (text == "onoff") {
+    a.shape_ = shape::on_off;
+    a.burst_ = burst, a.pause_ = pause;
+  } else if (text.starts_with(batch)) {
+    double n = read_number(text.substr(batch.size())).value_or(0);
+    if (n < 1 || n > 1e6 || n != std::floor(n)) {
+      return std::unexpected(fmt::format(
+          "'{}' is no arrival pattern: N is a whole number from 1 to 1000000", text));
     }
     a.shape_ = shape::batch;
-    a.batch_ = static_cast<unsigned>(numbers[0]);
-  } else if (name == "onoff" && numbers.size() == 2) {
-    if (numbers[0] <= 0 || numbers[1] < 0) return wrong("ON is above 0, OFF not below");
-    a.shape_ = shape::on_off;
-    a.on_ = numbers[0], a.off_ = numbers[1];
+    a.batch_ = static_cast<unsigned>(n);
   } else {
-    return wrong("one of poisson, det, batch:N, onoff:ON:OFF");
+    return std::unexpected(fmt::format(
+        "'{}' is no arrival pattern (one of poisson, uniform, onoff, batch:N)", text));
   }
   return a;
 }
@@ -38,7 +36,7 @@ double arrival_pattern::gap(double rate, random_stream& random) noexcept {
   switch (shape_) {
     case shape::poisson:
       return random.exponential(1 / rate);
-    case shape::deterministic:
+    case shape::uniform:
       return 1 / rate;
     case shape::batch:
       if (left_in_batch_ > 0) return --left_in_batch_, 0;
@@ -47,16 +45,12 @@ double arrival_pattern::gap(double rate, random_stream& random) noexcept {
     case shape::on_off:
       break;
   }
-  // Time while on is a Poisson process of its own; off periods are put into it.
-  double busy = random.exponential(on_ / (rate * (on_ + off_)));
-  double total = busy;
-  while (busy >= on_left_) {
-    busy -= on_left_;
-    on_left_ = random.exponential(on_);
-    if (off_ > 0) total += random.exponential(off_);
-  }
-  on_left_ -= busy;
-  return total;
+  // Time in bursts is a Poisson process of its own; pauses are put into it.
+  double busy = random.exponential(burst_ / (rate * (burst_ + pause_)));
+  in_burst_ += busy;
+  double pauses = std::floor(in_burst_ / burst_);
+  in_burst_ = std::fmod(in_burst_, burst_);
+  return busy + pauses * pause_;
 }
 
 }  // namespace duel::sim

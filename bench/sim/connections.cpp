@@ -6,9 +6,9 @@
 namespace duel::sim {
 
 connection_table::connection_table(const setup& s, random_stream& random)
-    : is_ordered_(s.is_ordered), table_(s.connections) {
+    : is_ordered_(s.is_ordered), zipf_(s.zipf), table_(s.connections) {
   share_out(s, random);
-  if (s.zipf > 0) weigh(s.zipf);
+  if (s.zipf > 0) weigh();
 }
 
 // The busiest connections come first in the table, so least-connections needs a shuffle:
@@ -24,19 +24,18 @@ void connection_table::share_out(const setup& s, random_stream& random) {
   }
 }
 
-void connection_table::weigh(double exponent) {
+void connection_table::weigh() {
   auto count = table_.size();
   std::vector<double> weights(count);
-  double sum = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    sum += weights[i] = std::pow(static_cast<double>(i + 1), -exponent);
+    weights_ += weights[i] = std::pow(static_cast<double>(i + 1), -zipf_);
   }
   chance_.assign(count, 1);
   alias_.resize(count);
   std::vector<std::uint32_t> small, large;
   for (std::uint32_t i = 0; i < count; ++i) {
     alias_[i] = i;
-    weights[i] *= static_cast<double>(count) / sum;
+    weights[i] *= static_cast<double>(count) / weights_;
     (weights[i] < 1 ? small : large).push_back(i);
   }
   while (!small.empty() && !large.empty()) {
@@ -53,6 +52,11 @@ std::uint32_t connection_table::draw(random_stream& random) const noexcept {
   auto column = random.below(static_cast<std::uint32_t>(table_.size()));
   if (chance_.empty()) return column;
   return random.uniform() <= chance_[column] ? column : alias_[column];
+}
+
+double connection_table::share(std::uint32_t connection) const noexcept {
+  if (zipf_ == 0) return 1 / static_cast<double>(table_.size());
+  return std::pow(static_cast<double>(connection + 1), -zipf_) / weights_;
 }
 
 bool connection_table::admit(std::uint32_t connection, job_pool& jobs,

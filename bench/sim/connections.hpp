@@ -16,6 +16,8 @@ class connection_table {
   [[nodiscard]] bool is_empty() const noexcept { return table_.empty(); }
   // By the rates of a Zipf law.
   std::uint32_t draw(random_stream& random) const noexcept;
+  // Of the requests, by the same law.
+  [[nodiscard]] double share(std::uint32_t connection) const noexcept;
   [[nodiscard]] std::uint32_t home(std::uint32_t connection) const noexcept {
     return table_[connection].home;
   }
@@ -33,9 +35,10 @@ class connection_table {
   };
 
   void share_out(const setup& s, random_stream& random);
-  void weigh(double exponent);
+  void weigh();
 
   bool is_ordered_;
+  double zipf_, weights_ = 0;  // all weights together
   std::vector<sender> table_;
   // Walker's alias method: column i is i itself up to `chance_[i]`, else `alias_[i]`.
   std::vector<double> chance_;

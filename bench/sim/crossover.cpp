@@ -61,15 +61,13 @@ double ratio_of(const crossover_question& q, double handler, loads usable) {
 
 void conclude(const crossover_question& q, const std::vector<std::vector<loads>>& seen,
               crossover_curve& curve) {
-  std::vector<std::vector<double>> ratios(q.replications);
-  bool all_meet = true;
+  std::vector<estimate> ratios;
   for (std::size_t h = 0; h < q.handlers.size(); ++h) {
     std::vector<double> stealing, sharded, ratio;
-    for (std::size_t r = 0; r < q.replications; ++r) {
-      stealing.push_back(seen[h][r].stealing);
-      sharded.push_back(seen[h][r].sharded);
-      ratio.push_back(ratio_of(q, q.handlers[h], seen[h][r]));
-      ratios[r].push_back(ratio.back());
+    for (const auto& usable : seen[h]) {
+      stealing.push_back(usable.stealing);
+      sharded.push_back(usable.sharded);
+      ratio.push_back(ratio_of(q, q.handlers[h], usable));
     }
     double handler = q.handlers[h];
     double costs = (q.sharded_cost + handler) / (q.stealing_cost + handler);
@@ -77,30 +75,34 @@ void conclude(const crossover_question& q, const std::vector<std::vector<loads>>
                       .stealing = estimate_of(stealing),
                       .sharded = estimate_of(sharded),
                       .formula = curve.advantage * costs};
-    bool meets = std::ranges::min(stealing) > 0 && std::ranges::min(sharded) > 0;
-    if (meets) p.ratio = estimate_of(ratio);
-    all_meet = all_meet && meets;
+    if (std::ranges::min(stealing) > 0 && std::ranges::min(sharded) > 0) {
+      p.ratio = estimate_of(ratio);
+      ratios.push_back(*p.ratio);
+    }
     curve.points.push_back(p);
   }
-  if (!all_meet) return;
-  bool always =
-      std::ranges::all_of(curve.points, [](const auto& p) { return p.ratio->value > 1; });
-  std::vector<double> found;
-  for (const auto& each : ratios) {
-    if (auto h = crossing(q.handlers, each)) found.push_back(std::log(*h));
-  }
-  if (always) {
-    curve.outcome = crossover_curve::end::always;
-  } else if (found.size() == q.replications) {
-    curve.outcome = crossover_curve::end::found;
-    auto log = estimate_of(found);
-    curve.simulated = std::exp(log.value);
-    curve.low = std::exp(log.low());
-    curve.high = std::exp(log.high());
-  }
+  if (ratios.size() == q.handlers.size()) curve.simulated = judge(q.handlers, ratios);
 }
 
 }  // namespace
+
+crossover_verdict judge(const std::vector<double>& handlers,
+                        const std::vector<estimate>& ratios) {
+  using end = crossover_verdict::end;
+  if (!(ratios.back().low() > 1)) return {};
+  auto where = [&](auto figure) {
+    std::vector<double> values;
+    for (const auto& each : ratios) values.push_back(figure(each));
+    return crossing(handlers, values);
+  };
+  auto value = where([](const estimate& e) { return e.value; });
+  auto low = where([](const estimate& e) { return e.high(); });
+  auto high = where([](const estimate& e) { return e.low(); });
+  return {.outcome = value ? end::found : end::below,
+          .value = value.value_or(0),
+          .low = low.value_or(0),
+          .high = high.value_or(handlers.front())};
+}
 
 std::optional<double> crossing(const std::vector<double>& handlers,
                                const std::vector<double>& ratios) {

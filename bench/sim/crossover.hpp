@@ -29,19 +29,32 @@ struct crossover_point {
   double formula = 0;             // the same, by M/M/k and k x M/M/1
 };
 
-struct crossover_curve {
-  enum class end { found, always, never };  // stealing wins: from there on, or all along
+// From where on stealing wins, within the handler times: whether and where the ratios
+// pass 1, and the upper and lower ends of their intervals. A tie is no win.
+struct crossover_verdict {
+  enum class end {
+    found,  // at `value`, between `low` and `high`; low is 0 if it may lie below them all
+    below,  // at `high` or less: no handler time has a ratio of 1 or less
+    never   // not even at the longest
+  };
 
+  end outcome = end::never;
+  double value = 0, low = 0, high = 0;
+};
+
+struct crossover_curve {
   unsigned cores = 0;
   std::vector<crossover_point> points;
-  double advantage = 0;      // of pooling, by formula
-  double formula = 0;        // H* by it; at most 0: always, infinite: never
-  end outcome = end::never;  // of the simulation, within the handler times
-  double simulated = 0, low = 0, high = 0;  // H* and its interval, when found
+  double advantage = 0;         // of pooling, by formula
+  double formula = 0;           // H* by it; at most 0: always, infinite: never
+  crossover_verdict simulated;  // never where a point has no ratio
 };
 
 std::vector<crossover_curve> find_crossovers(const crossover_question& q,
                                              bool shows_progress);
+
+crossover_verdict judge(const std::vector<double>& handlers,
+                        const std::vector<estimate>& ratios);
 
 // Where a ratio passes 1 upwards for good, between logarithms of handler times; nothing
 // if it does not.

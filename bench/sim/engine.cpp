@@ -36,16 +36,15 @@ replication engine::run() {
   while (!events_.is_empty()) {
     auto next = events_.take();
     ++seen_.events;
+    // No time passes for what no longer comes.
+    if (next.what != event::kind::timer && !has_more()) continue;
     pass_time(next.at);
     switch (next.what) {
       case event::kind::arrival:
-        if (!has_more()) break;
-        arrive(connections_.is_empty() ? none : connections_.draw(placement_));
-        events_.add(now_ + given_.arrivals.gap(given_.rate, arrivals_),
-                    event::kind::arrival, 0);
+        let_in(next.who);
         break;
       case event::kind::request:
-        if (has_more()) arrive(next.who);
+        arrive(next.who);
         break;
       case event::kind::timer:
         policy_->on_timer(next.who, next.number);
@@ -58,12 +57,34 @@ replication engine::run() {
 
 void engine::begin() {
   if (!given_.is_closed()) {
-    events_.add(given_.arrivals.gap(given_.rate, arrivals_), event::kind::arrival, 0);
+    if (given_.arrivals.is_uniform() && !connections_.is_empty()) {
+      return expect_even_streams();
+    }
+    events_.add(given_.arrivals.gap(given_.rate, arrivals_), event::kind::arrival, none);
     return;
   }
   for (std::uint32_t i = 0; i < given_.connections; ++i) {
     events_.add(arrivals_.exponential(given_.think), event::kind::request, i);
   }
+}
+
+// Each connection is even by itself, as in duel-load: with equal rates they come in turn,
+// else each begins somewhere in its gap.
+void engine::expect_even_streams() {
+  for (std::uint32_t i = 0; i < given_.connections; ++i) {
+    double first = given_.zipf == 0
+                       ? i / given_.rate
+                       : arrivals_.uniform() / (given_.rate * connections_.share(i));
+    events_.add(first, event::kind::arrival, i);
+  }
+}
+
+void engine::let_in(std::uint32_t connection) {
+  bool is_drawn = connection == none && !connections_.is_empty();
+  arrive(is_drawn ? connections_.draw(placement_) : connection);
+  double gap = connection == none ? given_.arrivals.gap(given_.rate, arrivals_)
+                                  : 1 / (given_.rate * connections_.share(connection));
+  events_.add(now_ + gap, event::kind::arrival, connection);
 }
 
 // Load goes on until all measured requests are answered: the last ones must not find an

@@ -52,6 +52,9 @@ class engine {
 
  private:
   void begin();
+  // From `connection`, or from whichever is drawn if none; then the next.
+  void let_in(std::uint32_t connection);
+  void expect_even_streams();
   void arrive(std::uint32_t connection);
   [[nodiscard]] bool has_more() const noexcept;
   [[nodiscard]] bool is_measured(std::uint64_t number) const noexcept {

@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
+#include <utility>
 
 namespace duel::sim {
 
@@ -24,16 +26,18 @@ std::vector<std::string> split(const std::string& text, char mark) {
   return parts;
 }
 
-std::optional<std::pair<std::string, std::vector<double>>> split_fields(
-    const std::string& text) {
-  auto parts = split(text, ':');
-  std::vector<double> numbers;
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    auto number = read_number(parts[i]);
-    if (!number) return {};
-    numbers.push_back(*number);
+std::optional<double> read_time(const std::string& text) {
+  double unit = 1;
+  std::size_t letters = 0;
+  for (auto [name, us] :
+       {std::pair{"us", 1.0}, std::pair{"ms", 1e3}, std::pair{"s", 1e6}}) {
+    if (letters > 0 || !text.ends_with(name)) continue;
+    unit = us;
+    letters = std::strlen(name);
   }
-  return std::pair{parts[0], numbers};
+  auto value = read_number(text.substr(0, text.size() - letters));
+  if (!value || *value < 0) return {};
+  return *value * unit;
 }
 
 std::optional<std::vector<double>> read_numbers(const std::string& text) {

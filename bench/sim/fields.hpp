@@ -1,9 +1,8 @@
-// fields.hpp - reads NAME:NUMBER:NUMBER, and lists and ranges of numbers.
+// fields.hpp - reads numbers, times, and lists and ranges of numbers.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace duel::sim {
@@ -14,9 +13,8 @@ std::optional<double> read_number(const std::string& text);
 // The parts between the marks, empty ones too.
 std::vector<std::string> split(const std::string& text, char mark);
 
-// "a:1:2" is {"a", {1, 2}}; nothing if what follows a colon is no number.
-std::optional<std::pair<std::string, std::vector<double>>> split_fields(
-    const std::string& text);
+// In microseconds: "50us", "1.5ms", "2s", or without a unit. Not below 0.
+std::optional<double> read_time(const std::string& text);
 
 // "0.1..0.5:0.1,0.7": both ends belong to a range. Nothing if it is malformed or has more
 // than 10,000 values.

@@ -2,18 +2,27 @@
 
 #include <fmt/format.h>
 
+#include "bench/sim/fields.hpp"
+
 namespace duel::sim {
 
 namespace {
 
 constexpr double most_time = 1e9;
 
-CLI::Validator time() {
-  return CLI::Range(0.0, most_time, "a time");
+// CLI::Range takes a NaN for a number within its limits.
+CLI::Validator number(double least, double most) {
+  auto what = fmt::format("from {} to {:g}", least, most);
+  return {[=](const std::string& text) {
+            auto value = read_number(text);
+            bool is_fine = value && *value >= least && *value <= most;
+            return is_fine ? "" : fmt::format("'{}' is no number {}", text, what);
+          },
+          what};
 }
 
-CLI::Validator number(double least, double most) {
-  return CLI::Range(least, most, fmt::format("from {} to {:g}", least, most));
+CLI::Validator time() {
+  return number(0, most_time);
 }
 
 void declare_run(CLI::App& app, flags& f) {
@@ -38,7 +47,14 @@ void declare_load(CLI::App& app, flags& f) {
                      "share of the cores' time: 0.1..0.9:0.1,0.95 (default: 0.5 to 0.9)");
   app.add_option("--rate", f.rates, "instead: requests a second, times in microseconds")
       ->excludes(load);
-  app.add_option("--arrivals", f.arrivals, "poisson, det, batch:N, onoff:ON:OFF");
+  app.add_option("--arrivals", f.arrivals, "poisson, uniform, onoff or batch:N");
+  app.add_option("--burst-ms", f.burst_ms,
+                 "onoff: arrivals come for this long (default: 100; 1 ms is 1000 of the "
+                 "times without a unit)")
+      ->check(number(1e-6, 3.6e6));
+  app.add_option("--gap-ms", f.gap_ms,
+                 "onoff: and then for this long none (default: 400)")
+      ->check(number(0, 3.6e6));
   app.add_option("--connections", f.connections,
                  "of the clients (default: 0: each request comes alone)");
   app.add_option("--zipf", f.zipf, "exponent of the connections' rates (default: 0)")
@@ -97,10 +113,9 @@ void declare(CLI::App& app, flags& f) {
   app.add_option("--cores", f.cores,
                  "one or a list (default: 8; crossover: 2,4,8,16,64,256)");
   app.add_option("--service", f.service,
-                 "det, exp, bimodal:SHARE:SHORT:LONG, lognormal:CV, pareto:ALPHA:SPAN; "
-                 "scaled to the mean");
-  app.add_option("--mean", f.mean, "handler time (default: 1)")
-      ->check(number(1e-6, most_time));
+                 "handler times: det:50us, exp:50us, bimodal:SHORT,LONG,SHARE_OF_LONG, "
+                 "lognormal:MEAN,SIGMA, pareto:MEAN,ALPHA; or without a unit (default: "
+                 "exp:1; crossover: any mean)");
   declare_load(app, f);
   declare_costs(app, f);
   app.add_option(
@@ -122,7 +137,8 @@ void check_flags_apply(const CLI::App& app, const flags& f) {
   };
   bool is_crossover = app.got_subcommand("crossover");
   bool is_tables = app.got_subcommand("tables");
-  for (const char* flag : {"--load", "--rate", "--mean", "--closed", "--request-cost"}) {
+  for (const char* flag :
+       {"--load", "--rate", "--closed", "--request-cost", "--warmup"}) {
     refuse(flag, is_crossover, "says nothing to crossover (leave it out)");
   }
   for (const auto* each : app.get_options()) {
@@ -142,6 +158,9 @@ void check_flags_apply(const CLI::App& app, const flags& f) {
   for (const char* flag : {"--reserved", "--short"}) {
     refuse(flag, f.policies.find("reserved") == std::string::npos,
            "is for the policy reserved (add it to --policy)");
+  }
+  for (const char* flag : {"--burst-ms", "--gap-ms"}) {
+    refuse(flag, f.arrivals != "onoff", "needs --arrivals onoff");
   }
   for (const char* flag : {"--zipf", "--unordered"}) {
     refuse(flag, f.connections == "0", "needs --connections");

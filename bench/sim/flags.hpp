@@ -18,8 +18,8 @@ struct flags {
   std::string policies = "central,partitioned,stealing";
   std::string cores = "8";
   std::string loads = "0.5,0.7,0.8,0.9", rates;
-  std::string service = "exp", arrivals = "poisson", place = "home";
-  double mean = 1;
+  std::string service = "exp:1", arrivals = "poisson", place = "home";
+  double burst_ms = 100, gap_ms = 400;
   std::string connections = "0";
   double zipf = 0, think = 0;
   bool is_unordered = false, is_closed = false;

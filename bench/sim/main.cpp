@@ -30,8 +30,15 @@ json run_task(const options& o) {
 
 // Before the work, not after it.
 bool is_writable(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return false;
+  // What is no plain file is written in place (output_file.hpp), the rest beside it.
+  std::error_code ignored;
+  bool is_plain = is_regular_file(std::filesystem::symlink_status(path, ignored));
+  if (!is_plain && std::filesystem::exists(path, ignored)) {
+    return ::access(path.c_str(), W_OK) == 0;
+  }
   auto folder = std::filesystem::absolute(path).parent_path();
-  return ::access(folder.c_str(), W_OK) == 0 && !std::filesystem::is_directory(path);
+  return ::access(folder.c_str(), W_OK) == 0;
 }
 
 int run(const options& o) {
@@ -42,6 +49,7 @@ int run(const options& o) {
   }
   auto result = run_task(o);
   if (o.json.empty()) return 0;
+  (void)std::fflush(stdout);  // the file may be the same pipe
   auto error = write_json(o.json, result);
   if (error.empty()) return 0;
   return complain(error), exit_failure;

@@ -17,12 +17,11 @@ namespace {
 
 constexpr const char* about =
     "Simulates how cores share requests, for any number of cores, beside the closed "
-    "forms "
-    "of queueing theory.";
+    "forms of queueing theory.";
 
 constexpr const char* more =
     "examples:\n"
-    "  duel-sim --load 0.1..0.9:0.1 --service bimodal:0.9:0.5:5.5\n"
+    "  duel-sim --load 0.1..0.9:0.1 --service bimodal:0.5,5.5,0.1\n"
     "  duel-sim --policy stealing,jsq-accept --connections 64 --cores 8,64,256 "
     "--wake-cost 0.1\n"
     "  duel-sim crossover --stealing-cost 9.5 --sharded-cost 5.15 --slo 10\n"
@@ -105,9 +104,11 @@ Thing use(const char* flag, std::expected<Thing, std::string> parsed) {
 setup common(const flags& f) {
   auto place = placement_named(f.place);
   if (!place) throw unusable{fmt::format("--place: no '{}' (see --help)", f.place)};
-  setup s{.service = use("--service", service_time::parse(f.service, f.mean)),
+  setup s{.service = use("--service", service_time::parse(f.service)),
           .cost = f.cost,
-          .arrivals = use("--arrivals", arrival_pattern::parse(f.arrivals)),
+          .arrivals =
+              use("--arrivals",
+                  arrival_pattern::parse(f.arrivals, f.burst_ms * 1e3, f.gap_ms * 1e3)),
           .zipf = f.zipf,
           .is_ordered = !f.is_unordered,
           .think = f.think,

@@ -40,9 +40,11 @@ TEST(random_stream, differs_by_seed_replication_and_purpose) {
 }
 
 TEST(service_time, has_the_moments_it_says) {
-  for (const char* text : {"det", "exp", "bimodal:0.9:0.5:5.5", "lognormal:1",
-                           "pareto:1.5:100", "pareto:2:50"}) {
-    auto s = testing::service(text, 7);
+  // The last three are cut at 10 s.
+  for (const char* text :
+       {"det:7", "exp:7us", "bimodal:1us,61us,0.1", "lognormal:7us,1", "pareto:7us,4.5",
+        "pareto:5s,1.5", "pareto:4s,2", "lognormal:3s,1.5"}) {
+    auto s = testing::service(text);
     auto random = drawn();
     double sum = 0, squares = 0, n = 400'000;
     for (int i = 0; i < static_cast<int>(n); ++i) {
@@ -50,25 +52,64 @@ TEST(service_time, has_the_moments_it_says) {
       sum += x, squares += x * x;
     }
     double mean = sum / n, squared_cv = squares / n / (mean * mean) - 1;
-    EXPECT_DOUBLE_EQ(s.mean(), 7);
-    EXPECT_NEAR(mean, 7, 0.07) << text;
+    EXPECT_NEAR(mean, s.mean(), 0.01 * s.mean()) << text;
     EXPECT_NEAR(squared_cv, s.squared_cv(), 0.03 * s.squared_cv() + 1e-9) << text;
   }
-  EXPECT_NEAR(testing::service("bimodal:0.9:0.5:5.5").squared_cv(), 2.25, 1e-12);
+  EXPECT_NEAR(testing::service("bimodal:0.5,5.5,0.1").squared_cv(), 2.25, 1e-12);
+}
+
+TEST(service_time, is_written_as_for_the_load_generator) {
+  EXPECT_DOUBLE_EQ(testing::service("det:50us").mean(), 50);
+  EXPECT_DOUBLE_EQ(testing::service("det:1.5ms").mean(), 1500);
+  EXPECT_DOUBLE_EQ(testing::service("exp:2s").mean(), 2e6);
+  EXPECT_DOUBLE_EQ(testing::service("exp:50").mean(), 50);
+  auto two = testing::service("bimodal:10us,1ms,0.01");
+  EXPECT_DOUBLE_EQ(two.mean(), 19.9);
+  EXPECT_DOUBLE_EQ(two.short_limit(), 505);
+  EXPECT_NEAR(testing::service("lognormal:50us,0.5").squared_cv(), std::exp(0.25) - 1,
+              1e-9);
+  // What is cut off has a mean of its own: 68.04 * 2 / sqrt(1e7).
+  EXPECT_NEAR(testing::service("pareto:50us,1.5").mean(), 50 - 0.04303, 1e-4);
+  auto random = drawn();
+  auto tail = testing::service("pareto:5s,1.1");
+  double most = 0;
+  for (int i = 0; i < 10'000; ++i) most = std::max(most, tail.draw(random));
+  EXPECT_EQ(most, service_time::longest);
+  EXPECT_DOUBLE_EQ(two.scaled_to(199).short_limit(), 5050);
+  EXPECT_NEAR(two.scaled_to(199).squared_cv(), two.squared_cv(), 1e-9);
 }
 
 TEST(service_time, refuses_nonsense) {
-  for (const char* text :
-       {"", "exponential", "exp:1", "bimodal", "bimodal:0.9:5:1", "bimodal:1:1:2",
-        "bimodal:x:1:2", "lognormal:0", "lognormal:-1", "pareto:1.5", "pareto:0:10",
-        "pareto:1.5:1", "det:", "lognormal:inf"}) {
-    EXPECT_FALSE(service_time::parse(text, 1)) << text;
+  for (const char* text : {"",
+                           "exp",
+                           "exponential:1",
+                           "exp:1,2",
+                           "exp:nan",
+                           "exp:-1",
+                           "exp:1h",
+                           "exp:0",
+                           "exp:us",
+                           "det:11s",
+                           "bimodal:1,2",
+                           "bimodal:1,2,1.5",
+                           "bimodal:1,2,nan",
+                           "bimodal:1,11s,0.1",
+                           "bimodal:0.9:0.5:5.5",
+                           "lognormal:1",
+                           "lognormal:1,-1",
+                           "lognormal:1,200",
+                           "lognormal:1,inf",
+                           "pareto:1",
+                           "pareto:1,1",
+                           "pareto:1,nan",
+                           "pareto:1,1us"}) {
+    EXPECT_FALSE(service_time::parse(text)) << text;
   }
 }
 
 TEST(arrival_pattern, keeps_its_rate) {
-  for (const char* text : {"poisson", "det", "batch:32", "onoff:2:6", "onoff:5:0"}) {
-    auto pattern = arrival_pattern::parse(text).value();
+  for (const char* text : {"poisson", "uniform", "batch:32", "onoff"}) {
+    auto pattern = arrival_pattern::parse(text, 2, 6).value();
     auto random = drawn();
     double sum = 0, n = 400'000;
     for (int i = 0; i < static_cast<int>(n); ++i) sum += pattern.gap(4, random);
@@ -84,18 +125,32 @@ TEST(arrival_pattern, bursts_are_bursts) {
     for (int j = 0; j < 3; ++j) EXPECT_EQ(batch.gap(1, random), 0);
   }
   auto count_long = [&](const char* text) {
-    auto pattern = arrival_pattern::parse(text).value();
+    auto pattern = arrival_pattern::parse(text, 10, 30).value();
     int count = 0;
     for (int i = 0; i < 100'000; ++i) count += pattern.gap(1, random) > 10;
     return count;
   };
   EXPECT_LT(count_long("poisson"), 50);
-  EXPECT_GT(count_long("onoff:10:30"), 1000);
+  EXPECT_GT(count_long("onoff"), 1000);
+}
+
+// Bursts of 10 begin at 0, 40, 80 and so on; at whatever rate, none comes in between.
+TEST(arrival_pattern, bursts_and_pauses_are_of_fixed_length) {
+  for (double rate : {0.01, 1.0}) {
+    auto pattern = arrival_pattern::parse("onoff", 10, 30).value();
+    auto random = drawn();
+    double at = 0;
+    for (int i = 0; i < 10'000; ++i) {
+      at += pattern.gap(rate, random);
+      double phase = std::fmod(at, 40);
+      EXPECT_TRUE(phase < 10 + 1e-6 || phase > 40 - 1e-6) << at;
+    }
+  }
 }
 
 TEST(arrival_pattern, refuses_nonsense) {
-  for (const char* text : {"", "uniform", "poisson:1", "batch", "batch:0", "batch:1.5",
-                           "onoff:1", "onoff:0:1", "onoff:1:-1"}) {
+  for (const char* text : {"", "det", "poisson:1", "batch", "batch:0", "batch:1.5",
+                           "batch:nan", "onoff:1:2"}) {
     EXPECT_FALSE(arrival_pattern::parse(text)) << text;
   }
 }
@@ -172,19 +227,54 @@ TEST(crossover, is_found_where_it_is) {
                        .replications = 3,
                        .threads = 2};
   q.base.jobs = 10'000;
-  using end = crossover_curve::end;
-  EXPECT_EQ(find_crossovers(q, false)[0].outcome, end::always);
+  using end = crossover_verdict::end;
+  EXPECT_EQ(find_crossovers(q, false)[0].simulated.outcome, end::below);
   q.stealing_cost = 10;
   auto found = find_crossovers(q, false)[0];
-  EXPECT_EQ(found.outcome, end::found);
-  EXPECT_GT(found.simulated, 2);
-  EXPECT_LT(found.simulated, 32);
-  EXPECT_LE(found.low, found.simulated);
-  EXPECT_GE(found.high, found.simulated);
+  EXPECT_EQ(found.simulated.outcome, end::found);
+  EXPECT_GT(found.simulated.value, 2);
+  EXPECT_LT(found.simulated.value, 32);
+  EXPECT_LE(found.simulated.low, found.simulated.value);
+  EXPECT_GE(found.simulated.high, found.simulated.value);
   // Costs matter less and less: at long handlers the ratio is that of the formula.
   EXPECT_NEAR(found.points.back().ratio.value().value, found.points.back().formula, 0.15);
   q.stealing_cost = 1000;
-  EXPECT_EQ(find_crossovers(q, false)[0].outcome, end::never);
+  EXPECT_EQ(find_crossovers(q, false)[0].simulated.outcome, end::never);
+}
+
+TEST(crossover, is_judged_by_intervals) {
+  using end = crossover_verdict::end;
+  std::vector<double> handlers{1, 10, 100};
+  auto verdict = [&](std::vector<estimate> ratios) { return judge(handlers, ratios); };
+  auto found = verdict({{0.8, 0.1}, {0.95, 0.1}, {1.2, 0.1}});
+  EXPECT_EQ(found.outcome, end::found);
+  EXPECT_LT(found.low, 10);
+  EXPECT_GT(found.value, 10);
+  EXPECT_GT(found.high, found.value);
+  EXPECT_LT(found.high, 100);
+  EXPECT_EQ(verdict({{0.95, 0.1}, {1.2, 0.1}, {1.3, 0.1}}).low, 0) << "below them all?";
+  EXPECT_EQ(verdict({{0.8, 0.1}, {1.1, 0.2}, {1.1, 0.2}}).outcome, end::never) << "a tie";
+  auto all = verdict({{1.2, 0.1}, {1.2, 0.1}, {1.2, 0.1}});
+  EXPECT_EQ(all.outcome, end::below);
+  EXPECT_EQ(all.high, 1);
+  auto most = verdict({{1.05, 0.1}, {1.2, 0.1}, {1.2, 0.1}});
+  EXPECT_EQ(most.outcome, end::below) << "the first is a tie, no win";
+  EXPECT_GT(most.high, 1);
+  EXPECT_LT(most.high, 10);
+}
+
+TEST(report, a_crossover_can_be_repeated_from_its_json) {
+  crossover_question q{.base = testing::open_loop(policy_kind::partitioned, 4, 0.5)};
+  q.base.arrivals = arrival_pattern::parse("onoff", 2000, 3000).value();
+  q.base.connections = 8;
+  q.base.zipf = 0.5;
+  q.base.is_ordered = false;
+  auto out = crossover_json(q, {});
+  EXPECT_EQ(out["arrivals"], "onoff");
+  EXPECT_EQ(out["burst_ms"], 2);
+  EXPECT_EQ(out["gap_ms"], 3);
+  EXPECT_EQ(out["zipf"], 0.5);
+  EXPECT_EQ(out["ordered"], false);
 }
 
 TEST(for_each_index, passes_on_what_is_thrown) {

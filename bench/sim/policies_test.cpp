@@ -16,7 +16,7 @@ constexpr policy_kind all_policies[] = {
     policy_kind::sharing,     policy_kind::shard_sharing, policy_kind::reserved};
 
 setup with_everything(policy_kind policy) {
-  auto s = open_loop(policy, 4, 0.6, "bimodal:0.9:0.5:5.5");
+  auto s = open_loop(policy, 4, 0.6, "bimodal:0.5,5.5,0.1");
   s.jobs = 3000;
   s.warmup = 500;
   s.connections = 40;
@@ -45,8 +45,10 @@ TEST(policies, no_job_is_lost_and_no_time) {
     expect_books_balance(s, name + " unordered");
     s.arrivals = arrival_pattern::parse("batch:32").value();
     expect_books_balance(s, name + " in batches");
-    s.arrivals = arrival_pattern::parse("onoff:20:60").value();
+    s.arrivals = arrival_pattern::parse("onoff", 20, 60).value();
     expect_books_balance(s, name + " on and off");
+    s.arrivals = arrival_pattern::parse("uniform").value();
+    expect_books_balance(s, name + " evenly");
     s.rate = 0;
     s.think = 2;
     expect_books_balance(s, name + " in the closed loop");
@@ -112,7 +114,7 @@ TEST(policies, free_stealing_has_the_mean_of_a_central_queue) {
       auto pooled = s;
       pooled.policy = policy_kind::central;
       double expected = simulate(pooled).mean.value;
-      EXPECT_NEAR(simulate(s).mean.value, expected, 0.001 * expected) << name_of(place);
+      EXPECT_NEAR(simulate(s).mean.value, expected, 0.003 * expected) << name_of(place);
     }
   }
 }
@@ -164,7 +166,7 @@ TEST(policies, costs_of_stealing_are_paid) {
 // A lone request waits for one wake-up; where all are busy there is none.
 TEST(policies, an_idle_core_is_woken_once) {
   for (auto policy : {policy_kind::central, policy_kind::partitioned}) {
-    auto s = open_loop(policy, 2, 0.001, "det");
+    auto s = open_loop(policy, 2, 0.001, "det:1");
     s.cost.wake = 0.5;
     auto p = simulate(s, 2);
     EXPECT_NEAR(p.quantiles[0].value, 1.5, 1e-3);
@@ -174,7 +176,7 @@ TEST(policies, an_idle_core_is_woken_once) {
 
 TEST(policies, a_reserved_core_saves_the_short_from_the_long) {
   auto p90 = [](policy_kind policy) {
-    auto s = open_loop(policy, 4, 0.6, "bimodal:0.99:0.5:50");
+    auto s = open_loop(policy, 4, 0.6, "bimodal:0.5,50.5,0.01");
     return simulate(s).quantiles[1].value;
   };
   EXPECT_LT(p90(policy_kind::reserved), 0.8 * p90(policy_kind::central));
@@ -199,10 +201,45 @@ TEST(policies, an_elephant_fills_its_shard) {
   EXPECT_GT(simulate(s).imbalance.value, even + 0.3);
 }
 
+// Timers are run out by hand; whose request is done shows in the sum of response times.
+TEST(policies, a_thief_runs_the_youngest_it_stole_first) {
+  auto s = open_loop(policy_kind::stealing, 2, 0.5);
+  engine e(s, 0);
+  auto policy = make_stealing_policy(s, e);
+  for (double came : {1, 10, 100, 1000, 10'000}) {
+    policy->offer(e.jobs().add({.number = s.jobs + s.warmup,
+                                .arrived = -came,
+                                .demand = 1,
+                                .connection = none,
+                                .home = 0,
+                                .next = none}));
+    if (came == 1) policy->on_timer(0, 0);  // has been woken, and runs it
+  }
+  policy->on_timer(1, 0);  // has been woken, and takes two of the four
+  EXPECT_EQ(e.seen().stolen, 2u);
+  policy->on_timer(1, 0);
+  EXPECT_EQ(e.seen().response_sum, 100);
+  policy->on_timer(1, 0);
+  EXPECT_EQ(e.seen().response_sum, 110);
+}
+
+// Even streams do not meet: with equal rates the connections come in turn.
+TEST(policies, uniform_arrivals_of_a_connection_are_even) {
+  auto s = open_loop(policy_kind::jsq_accept, 4, 0.9, "det:1");
+  s.connections = 4;  // one a core
+  s.arrivals = arrival_pattern::parse("uniform").value();
+  EXPECT_NEAR(simulate(s, 2).quantiles[3].value, 1, 1e-9);
+  s.zipf = 0.5;
+  s.rate /= 2;
+  auto uneven = simulate(s);
+  EXPECT_NEAR(uneven.achieved.value, s.rate, 0.01 * s.rate);
+  EXPECT_GT(uneven.imbalance.value, 1.2);
+}
+
 // One worker polls for all; the others sleep beside events that it has not fetched.
 TEST(policies, a_poller_that_computes_leaves_others_asleep) {
   auto s = open_loop(policy_kind::stealing, 2, 0.3);
-  s.service = testing::service("exp", 50);
+  s.service = testing::service("exp:50us");
   s.rate /= 50;
   double home = simulate(s).mean.value;
   s.place = placement::poller;

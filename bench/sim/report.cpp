@@ -1,11 +1,10 @@
 #include "bench/sim/report.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
-#include <fstream>
+
+#include "bench/output_file.hpp"
 
 namespace duel::sim {
 
@@ -63,7 +62,7 @@ json parameters(const setup& s) {
   } else {
     out["load"] = s.load();
     out["rate"] = s.rate;
-    out["arrivals"] = s.arrivals.text();
+    add_arrivals(out, s.arrivals);
   }
   out["service"] = {{"text", s.service.text()},
                     {"mean", s.service.mean()},
@@ -86,6 +85,13 @@ json parameters(const setup& s) {
 }
 
 }  // namespace
+
+void add_arrivals(json& out, const arrival_pattern& arrivals) {
+  out["arrivals"] = arrivals.text();
+  if (!arrivals.is_on_off()) return;
+  out["burst_ms"] = arrivals.burst() / 1e3;
+  out["gap_ms"] = arrivals.pause() / 1e3;
+}
 
 void print_sweep(const std::vector<point>& points, unsigned replications) {
   const auto& first = points.front().given;
@@ -145,19 +151,11 @@ json sweep_json(const std::vector<point>& points, unsigned replications) {
 }
 
 std::string write_json(const std::string& path, const json& value) {
-  auto part = fmt::format("{}.part{}", path, ::getpid());
-  auto failed = [&](const char* what) {
-    auto why = std::strerror(errno);
-    ::unlink(part.c_str());
-    return fmt::format("{} cannot be {}: {} (check the path and free space)", path, what,
-                       why);
-  };
-  std::ofstream file(part);
-  file << value.dump(1) << '\n';
-  file.close();
-  if (!file) return failed("written");
-  if (std::rename(part.c_str(), path.c_str()) != 0) return failed("put in place");
-  return {};
+  output_file file(path);
+  if (file.error() == 0) file.write(value.dump(1) + '\n');
+  if (file.error() == 0) return {};
+  return fmt::format("{} cannot be written: {} (check the path and free space)", path,
+                     std::strerror(file.error()));
 }
 
 }  // namespace duel::sim

@@ -27,6 +27,9 @@ json crossover_json(const crossover_question& q,
 void print_tables();
 json tables_json();
 
+// As duel-load names them.
+void add_arrivals(json& out, const arrival_pattern& arrivals);
+
 // Whole or not at all. An error message, or empty.
 std::string write_json(const std::string& path, const json& value);
 

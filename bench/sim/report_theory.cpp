@@ -11,7 +11,7 @@ namespace duel::sim {
 
 namespace {
 
-using end = crossover_curve::end;
+using end = crossover_verdict::end;
 
 constexpr std::array<unsigned, 5> table_cores{1, 2, 4, 8, 16};
 constexpr std::array table_loads{0.5, 0.7, 0.8, 0.9, 0.95};
@@ -26,15 +26,15 @@ std::string formula_text(double h) {
 }
 
 std::string simulated_text(const crossover_question& q, const crossover_curve& c) {
-  if (c.outcome == end::found) {
-    return fmt::format("{:.3g} ({:.3g}..{:.3g})", c.simulated, c.low, c.high);
+  const auto& h = c.simulated;
+  if (h.outcome == end::found) {
+    return fmt::format("{:.3g} ({:.3g}..{:.3g})", h.value, h.low, h.high);
   }
   for (const auto& p : c.points) {
     if (!p.ratio) return "a limit that nobody meets at some handler time";
   }
-  return c.outcome == end::always
-             ? fmt::format("below {:g}", q.handlers.front())
-             : fmt::format("not found up to {:g}", q.handlers.back());
+  return h.outcome == end::below ? fmt::format("below {:.3g}", h.high)
+                                 : fmt::format("not found up to {:g}", q.handlers.back());
 }
 
 const char* winner(const crossover_point& p) {
@@ -84,6 +84,8 @@ json crossover_json(const crossover_question& q,
            {"limit", q.limit},
            {"service", q.base.service.text()},
            {"connections", q.base.connections},
+           {"zipf", q.base.zipf},
+           {"ordered", q.base.is_ordered},
            {"accept", name_of(q.base.policy)},
            {"place", name_of(q.base.place)},
            {"costs",
@@ -95,6 +97,7 @@ json crossover_json(const crossover_question& q,
            {"seed", q.base.seed},
            {"jobs", q.base.jobs},
            {"curves", json::array()}};
+  add_arrivals(out, q.base.arrivals);
   for (const auto& c : curves) {
     json curve{{"cores", c.cores},
                {"advantage", c.advantage},
@@ -104,8 +107,8 @@ json crossover_json(const crossover_question& q,
                {"simulation_says", simulated_text(q, c)},
                {"points", json::array()}};
     if (c.formula > 0 && !std::isinf(c.formula)) curve["formula"] = c.formula;
-    if (c.outcome == end::found) {
-      curve["simulated"] = {{"value", c.simulated}, {"low", c.low}, {"high", c.high}};
+    if (const auto& h = c.simulated; h.outcome == end::found) {
+      curve["simulated"] = {{"value", h.value}, {"low", h.low}, {"high", h.high}};
     }
     for (const auto& p : c.points) {
       json at{{"handler", p.handler},

@@ -8,18 +8,21 @@
 
 namespace duel::sim {
 
-// Written as det, exp, bimodal:SHARE:SHORT:LONG, lognormal:CV or pareto:ALPHA:SPAN;
-// always scaled to the mean asked for. SHARE is that of the short ones; CV the standard
-// deviation in means; the Pareto is bounded, its longest SPAN times its shortest.
+// Written as for duel-load: det:T, exp:MEAN, bimodal:SHORT,LONG,SHARE_OF_LONG,
+// lognormal:MEAN,SIGMA (of its logarithm) or pareto:MEAN,ALPHA; times as 50us, 1.5ms, 2s
+// or without a unit. A lognormal or Pareto value above `longest` is cut to it, as there,
+// and the moments are those of what is left. Nothing is rounded to whole microseconds.
 class service_time {
  public:
   enum class shape { deterministic, exponential, bimodal, lognormal, pareto };
 
+  static constexpr double longest = 10e6;
+
   service_time() = default;
   // The error is a sentence about `text`.
-  static std::expected<service_time, std::string> parse(const std::string& text,
-                                                        double mean);
+  static std::expected<service_time, std::string> parse(const std::string& text);
 
+  // The same shape with another MEAN.
   [[nodiscard]] service_time scaled_to(double mean) const noexcept;
   double draw(random_stream& random) const noexcept;
 
@@ -31,14 +34,16 @@ class service_time {
   [[nodiscard]] double short_limit() const noexcept;
 
  private:
-  [[nodiscard]] double draw_unscaled(random_stream& random) const noexcept;
-  std::string set_moments();  // an error, or empty
+  std::string check() const;  // an error, or empty
+  // MEAN, before anything is cut.
+  [[nodiscard]] double uncut_mean() const noexcept;
+  void set_moments() noexcept;
 
   shape shape_ = shape::exponential;
-  std::string text_ = "exp";
-  double a_ = 0, b_ = 0, c_ = 0;  // what stands after the colons
+  std::string text_ = "exp:1";
+  double a_ = 1, b_ = 0, c_ = 0;  // what stands after the colon
+  double origin_ = 0;  // mean of a lognormal's logarithm; the least of a Pareto
   double mean_ = 1, squared_cv_ = 1;
-  double scale_ = 1;  // from what is drawn to the mean
 };
 
 }  // namespace duel::sim

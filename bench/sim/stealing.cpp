@@ -75,13 +75,15 @@ class stealing final : public policy {
     bool polls = given_.place == placement::poller;
     if (polls && ++w.tick % maintenance_every == 0) poll(id);
     if (w.queue.is_empty()) return begin_search(id);
-    run_own(id, 0);
+    run_own(id);
   }
 
-  void run_own(std::uint32_t id, double overhead) {
+  void run_own(std::uint32_t id) { run(id, workers_[id].queue.pop(engine_.jobs()), 0); }
+
+  void run(std::uint32_t id, job_id j, double overhead) {
     auto& w = workers_[id];
     w.doing = state::running;
-    w.job = w.queue.pop(engine_.jobs());
+    w.job = j;
     --queued_;
     if (w.is_searcher) {
       stop_searching(w);
@@ -119,7 +121,7 @@ class stealing final : public policy {
 
   void probe(std::uint32_t id) {
     auto& w = workers_[id];
-    if (!w.queue.is_empty()) return run_own(id, 0);
+    if (!w.queue.is_empty()) return run_own(id);
     if (!workers_[w.victim].queue.is_empty()) return steal(id);
     w.victim = after(w.victim, id);
     if (--w.victims_left == 0) return end_search(id);
@@ -131,16 +133,18 @@ class stealing final : public policy {
     return following == thief ? (following + 1) % count_ : following;
   }
 
+  // Runs the youngest of them first, as run_queue::steal_into does.
   void steal(std::uint32_t id) {
     auto& from = workers_[workers_[id].victim].queue;
     bool takes_half = given_.policy == policy_kind::stealing;
     auto count = takes_half ? (from.size() + 1) / 2 : 1;
     ++engine_.seen().steals;
     engine_.seen().stolen += count;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 1; i < count; ++i) {
       workers_[id].queue.push(engine_.jobs(), from.pop(engine_.jobs()));
     }
-    run_own(id, given_.cost.steal + given_.cost.hop * static_cast<double>(count));
+    run(id, from.pop(engine_.jobs()),
+        given_.cost.steal + given_.cost.hop * static_cast<double>(count));
   }
 
   void stop_searching(worker& w) {
@@ -161,7 +165,7 @@ class stealing final : public policy {
       return begin_search(id);
     }
     if (given_.place == placement::poller && turn_ == none) poll(id);
-    if (!workers_[id].queue.is_empty()) return run_own(id, 0);
+    if (!workers_[id].queue.is_empty()) return run_own(id);
     park(id);
   }
 

@@ -5,13 +5,13 @@
 
 namespace duel::sim::testing {
 
-inline service_time service(const std::string& text, double mean = 1) {
-  return service_time::parse(text, mean).value();
+inline service_time service(const std::string& text) {
+  return service_time::parse(text).value();
 }
 
 // Poisson arrivals and exponential service of mean 1, requests that come alone.
 inline setup open_loop(policy_kind policy, unsigned cores, double load,
-                       const std::string& text = "exp") {
+                       const std::string& text = "exp:1") {
   setup s{.policy = policy, .cores = cores, .service = service(text)};
   s.rate = load * cores / s.mean_demand();
   s.short_limit = s.service.short_limit();

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from server import PATIENCE_S, serving
 WRONG = [("--connections", "0"), ("--threads", "9", "--connections", "8"), ("--service", "gauss:5us"),
          ("--service", "exp:50us"), ("--think-ms", "1", "--pipeline", "2"), ("--think-ms", "1", "--rate", "5"),
          ("--zipf", "1"), ("--cpus", "2-1"), ("--source", "nowhere"), ("--arrivals", "bursty"),
+         ("--rate", "nan"), ("--duration", "nan"), ("--rate", "5", "--zipf", "nan"), ("--think-ms", "inf"),
          ("--expect-body", "a", "--any-body"), ("--expect-body", "@/nowhere/at/all"), ("--no-such-flag",)]
 
 
@@ -88,31 +90,76 @@ def test_a_signal_before_the_window_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_is_seen_while_the_first_answer_is_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        result = stopped_by(signal.SIGINT, deaf.getsockname()[1], tmp_path, "*.part", "--connect-timeout", "3600")
+    assert result.code == 130 and "before anything was measured" in result.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_addresses_that_this_machine_lacks_are_its_own_fault(tmp_path: Path) -> None:
+    with misbehaving("well") as port:
+        result = run(port, tmp_path, "--source", "127.0.0.1,192.0.2.1", "--connect-timeout", "0.3", duration=0.3)
+    assert result.code == 0 and result.faults == {}, result.errors + result.text
+    assert {"loader_exhausted", "connections_missing"} <= result.taints
+    assert result.result["loader"]["exhausted_by"] == "EADDRNOTAVAIL" and result.result["loader"]["exhausted"] >= 4
+    assert "EADDRNOTAVAIL: Cannot assign requested address (check --source" in result.text
+
+
+def test_any_bytes_of_the_command_line_are_told(tmp_path: Path) -> None:
+    with misbehaving("well") as port:
+        result = run(port, tmp_path, "--header", os.fsdecode(b"X: \xff"), duration=0.2, warmup=0)
+    assert result.code == 0 and "X: \ufffd" in result.result["argv"], result.errors
+
+
+@pytest.mark.parametrize("flags", [("--zipf", "10", "--rate", "200"), ("--rate", "1e-10")])
+def test_what_is_never_due_is_not_waited_for(flags: tuple[str, ...], tmp_path: Path) -> None:
+    with misbehaving("well") as port:
+        result = run(port, tmp_path, *flags, connections=100, duration=0.3, warmup=0)
+    assert result.code == 0 and result.faults == {}, result.errors + result.text
+
+
+def test_a_loader_that_has_to_wait_for_a_cpu_says_so(tmp_path: Path) -> None:
+    """It has a CPU of which another process, that is favoured, wants all."""
+    cpu = min(os.sched_getaffinity(0))
+    hog = subprocess.Popen(["taskset", "-c", str(cpu), "sh", "-c", "while :; do :; done"])
+    try:
+        with serving("threads") as server:
+            result = run(server.port, tmp_path, "--cpus", str(cpu), "--pipeline", "16", launcher=("nice", "-n", "19"))
+    finally:
+        hog.kill()
+        hog.wait()
+    assert "loader_saturated" in result.taints, result.text
+    (thread,) = result.result["loader"]["threads"]
+    assert thread["share"] < 0.8 < thread["share"] + thread["wait_share"], result.text
+
+
 def test_the_histograms_agree_with_each_other_and_the_counts(tmp_path: Path) -> None:
     with misbehaving("well") as port:
-        result = run(port, tmp_path, "--hgrm", str(tmp_path / "lat.hgrm"), "--rate", "500")
+        result = run(port, tmp_path, "--hgrm", str(tmp_path / "lat.hgrm"), "--rate", "500", "--cooldown", "20")
     for clock in ("intended", "sent"):
         latency = result.result["latency_ns"][clock]
         counts = latency["histogram"]["counts"]
-        assert sum(count for _, count in counts) == latency["count"] == result.result["requests"]["ok"]
+        assert sum(count for _, count in counts) == latency["count"] == result.result["requests"]["offered"]
         assert [low for low, _ in counts] == sorted(low for low, _ in counts)
         at_least = next(low for low, _ in reversed(counts))
         assert at_least <= latency["max"] <= at_least * 1.01
-        assert latency["p50"] <= latency["p75"] <= latency["p90"] <= latency["p99"] <= latency["p99_9"] <= latency["max"]
+        rising = [latency[key] for key in ("p50", "p75", "p90", "p99", "p99_9", "max")]
+        assert rising == sorted(rising)
         text = (tmp_path / f"lat.{clock}.hgrm").read_text()
         assert f"Total count    = {latency['count']:12}]" in text
     intended, sent = (result.result["latency_ns"][clock]["mean"] for clock in ("intended", "sent"))
     assert intended >= sent > 0
     halves = [half["intended"]["count"] for half in result.result["halves"]]
-    assert sum(halves) == result.result["requests"]["ok"]
+    assert sum(halves) == result.result["requests"]["offered"]
 
 
 def test_the_window_is_the_one_asked_for(tmp_path: Path) -> None:
     with misbehaving("well") as port:
-        result = run(port, tmp_path, "--rate", "300", "--seed", "11", duration=1.5)
+        result = run(port, tmp_path, "--rate", "300", "--seed", "11", duration=0.5)
     window = result.result["window"]
-    assert window["end_ns"] - window["begin_ns"] == 1_500_000_000 and window["seconds"] == 1.5
-    assert result.result["requests"]["offered"] == round(result.result["rate"]["offered"] * 1.5)
+    assert window["end_ns"] - window["begin_ns"] == 500_000_000 and window["seconds"] == 0.5
+    assert result.result["requests"]["offered"] == round(result.result["rate"]["offered"] * 0.5)
     assert result.result["seed"] == 11 and result.result["schema_version"] == 1
     assert "--seed" in result.result["argv"]
 
@@ -124,7 +171,7 @@ def test_the_same_seed_offers_the_same_load_to_any_threads(tmp_path: Path) -> No
         other = run(port, tmp_path, "--rate", "300", "--seed", "5").result["requests"]["offered"]
     (counts,) = offered
     assert len(set(counts)) == 1
-    assert 200 < other < 400
+    assert 50 < other < 130
 
 
 def test_expectations_are_checked(tmp_path: Path) -> None:
@@ -132,7 +179,7 @@ def test_expectations_are_checked(tmp_path: Path) -> None:
     body.write_text("Hello, World!")
     with misbehaving("well") as port:
         def faults(*flags: str) -> set[str]:
-            return set(run(port, tmp_path, *flags, duration=0.3).faults)
+            return set(run(port, tmp_path, *flags).faults)
         assert faults("--expect-body", f"@{body}", "--expect-length", "13", "--expect-status", "200") == set()
         assert faults("--expect-body", "Hello, world!") == {"body"}
         assert faults("--expect-length", "12") == {"body"}
@@ -151,6 +198,9 @@ def test_every_source_address_is_used(tmp_path: Path) -> None:
                     here, there, state = line.split()[1:4]
                     if state == "01" and there == f"0100007F:{port:04X}":
                         seen.add(here.split(":")[0])
+                if len(seen) == 3:
+                    break
+                time.sleep(0.01)
         finally:
             child.kill()
             child.wait()
@@ -173,10 +223,11 @@ def test_the_kits_server_is_asked_to_work(flags: tuple[str, ...], tmp_path: Path
 @pytest.mark.parametrize("model", ["threads", "stealing", "sharded"])
 def test_the_kits_servers_mix_nothing_up(model: str, loop: tuple[str, ...], path: str, tmp_path: Path) -> None:
     with serving(model) as server:
-        result = run(server.port, tmp_path, "--unique-ids", *loop, path=path, connections=32, duration=0.5)
+        result = run(server.port, tmp_path, "--unique-ids", *loop, path=path, connections=32)
         stats = server.drain()
     assert result.code == 0 and result.faults == {}, result.errors + result.text
     assert result.result["connections"]["established"] == 32
+    assert result.result["ids_checked"] == ("ids_unchecked" not in result.taints) == (path != "/")
     # The scout's connection, where there was something to learn, and its request.
     assert stats["accepted"] in (32, 33) and stats["requests"] >= result.result["requests"]["ok"]
 

@@ -52,17 +52,18 @@ def misbehaving(mode: str) -> Iterator[int]:
         child.stdout.close()
 
 
-def command(port: int, *flags: str, path: str = "/", connections: int = 8, duration: float = 1.0,
-            warmup: float = 0.2) -> list[str]:
+def command(port: int, *flags: str, path: str = "/", connections: int = 8, duration: float = 0.3,
+            warmup: float = 0.1) -> list[str]:
     if not PROGRAM.exists():
         pytest.skip(f"{PROGRAM} is not part of this build")
     return [str(PROGRAM), "--connections", str(connections), "--duration", str(duration), "--warmup", str(warmup),
             *flags, f"http://127.0.0.1:{port}{path}"]
 
 
-def run(port: int, folder: Path, *flags: str, **more: Any) -> Run:
+def run(port: int, folder: Path, *flags: str, launcher: tuple[str, ...] = (), **more: Any) -> Run:
+    """The launcher is a command that becomes the one given to it."""
     out = folder / "result.json"
-    done = subprocess.run([*command(port, *flags, **more), "--json", str(out)], stdin=subprocess.DEVNULL,
+    done = subprocess.run([*launcher, *command(port, *flags, **more), "--json", str(out)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=10 * PATIENCE_S)
     result = json.loads(out.read_text()) if out.exists() else {}
     return Run(done.returncode, result, done.stdout, done.stderr)

@@ -124,6 +124,17 @@ def sometimes(wrong: Callable[[Asked], bool]) -> Callable[[State, Asked], Awaita
     return handle
 
 
+async def idle_close_each(state: State, asked: Asked) -> bool:
+    """A while after each answer, unannounced."""
+    answer(asked, framed(asked.body, more=f"X-Connections: {state.connections}\r\n"))
+    await asyncio.sleep(0.05)
+    return asked.connection == 0
+
+
+async def reset_second(state: State, asked: Asked) -> bool:
+    return reset(asked, b"") if asked.number == 2 else await well(state, asked)
+
+
 def half(asked: Asked) -> bytes:
     return framed(asked.body[:len(asked.body) // 2], length=len(asked.body))
 
@@ -145,6 +156,7 @@ MODES: dict[str, Callable[[State, Asked], Awaitable[bool]]] = {
     "close_each": sometimes(lambda a: leave(a, framed(a.body, more="Connection: close\r\n"))),
     "until_end": sometimes(lambda a: leave(a, UNTIL_END + a.body)),
     "idle_close": sometimes(lambda a: leave(a, framed(a.body))),
+    "idle_close_each": idle_close_each, "reset_second": reset_second,
     "vanish": sometimes(lambda a: os._exit(0)),
 }
 

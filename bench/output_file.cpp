@@ -1,15 +1,16 @@
-#include "bench/load/output_file.hpp"
+#include "bench/output_file.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 
-namespace duel::load {
+namespace duel {
 
 output_file::output_file(std::string path) : path_(std::move(path)) {
   std::error_code ignored;
-  auto known = std::filesystem::status(path_, ignored);
+  // A link is written through: renaming would put a file in the place of /dev/stdout.
+  auto known = std::filesystem::symlink_status(path_, ignored);
   bool is_plain = !std::filesystem::exists(known) || is_regular_file(known);
   if (is_plain) draft_ = path_ + "." + std::to_string(::getpid()) + ".part";
   file_ = std::fopen((is_plain ? draft_ : path_).c_str(), "w");
@@ -32,4 +33,4 @@ bool output_file::write(std::string_view text) {
   return error_ == 0;
 }
 
-}  // namespace duel::load
+}  // namespace duel

@@ -1,12 +1,13 @@
-// output_file.hpp - a file that is there whole or not at all: opened before the run, so
-// that a bad path is known early; written beside its place and put there at the end.
+// output_file.hpp - a file that is there whole or not at all: opened at once, so that a
+// bad path can be known early; written beside its place and put there at the end. What is
+// no plain file, such as /dev/stdout, is written in place. For duel-load and duel-sim.
 #pragma once
 
 #include <cstdio>
 #include <string>
 #include <string_view>
 
-namespace duel::load {
+namespace duel {
 
 class output_file {
  public:
@@ -19,9 +20,9 @@ class output_file {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  std::string path_, draft_;  // no draft: a device or a pipe
+  std::string path_, draft_;  // no draft: a device, a pipe or a link
   FILE* file_ = nullptr;
   int error_ = 0;
 };
 
-}  // namespace duel::load
+}  // namespace duel
