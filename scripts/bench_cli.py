@@ -17,11 +17,12 @@ benchmarks of their own, each with its own flags (./duel bench NAME --help):
   floor     CPU time a request of a model against the floor, in interleaved pairs
   counters  CPU time a request with and without the counters, in interleaved pairs
   abuse     throughput and errors of each model beside 1,000 slow and 1,000 idle connections
+  agreement whether duel-load says the same as wrk and h2load, in interleaved pairs
   micro     micro-benchmarks of tasks, wakers, queues and timers
 
 scenarios, one file each in bench/scenarios/ (./duel bench --list says what they ask):
 """
-_KINDS = ("table", "floor", "counters", "abuse", "micro")
+_KINDS = ("table", "floor", "counters", "abuse", "agreement", "micro")
 
 
 def _bench_parser() -> Parser:
@@ -51,7 +52,7 @@ def _bench_parser() -> Parser:
 
 
 def _kinds_parser() -> Parser:
-    """./duel bench table, floor, counters, abuse and micro."""
+    """./duel bench table, floor, counters, abuse, agreement and micro."""
     top = Parser(prog="./duel bench", allow_abbrev=False)
     kinds = top.add_subparsers(dest="bench", metavar="BENCHMARK", required=True, parser_class=Parser)
 
@@ -66,13 +67,15 @@ def _kinds_parser() -> Parser:
                        "the one with the counters compiled out, one worker alone on a CPU.")
     abuse = command("abuse", "what 1,000 slow and 1,000 idle connections cost the others", "wrk -c64 with and\n"
                     "without them, against each model with its default limits.")
-    for each, pairs, seconds in ((floor, 7, 3), (counters, 11, 3), (abuse, 5, 15)):
+    agreement = command("agreement", "whether duel-load says the same as wrk and h2load", "Throughput of one\n"
+                        "thread with 64 connections in a closed loop, within 5 %; CPU time a request of each loader.")
+    for each, pairs, seconds in ((floor, 7, 3), (counters, 11, 3), (abuse, 5, 15), (agreement, 7, 3)):
         each.add_argument("--pairs", type=positive, default=pairs, metavar="N",
                           help=f"interleaved pairs (default: {pairs})")
         each.add_argument("--duration", type=positive, default=seconds, metavar="S",
                           help=f"seconds a run (default: {seconds})")
         each.add_argument("--json", type=absolute, metavar="F", help="write every figure to F")
-    for each in (floor, abuse):
+    for each in (floor, abuse, agreement):
         each.add_argument("--name", help="also write results/NAME/")
         each.add_argument("--force", action="store_true", help="replace an existing results/NAME")
     micro = command("micro", "micro-benchmarks", "Medians with their range.")
@@ -166,7 +169,7 @@ def _campaigns(given: argparse.Namespace) -> None:
 
 
 def _kind(given: argparse.Namespace) -> None:
-    from scripts import abuse, counters_cost, floor, micro, results
+    from scripts import abuse, agreement, counters_cost, floor, micro, results
     from scripts.build import build
     if given.bench == "table":
         table(given)
@@ -184,7 +187,7 @@ def _kind(given: argparse.Namespace) -> None:
             build(preset, ["duel-server"])
         counters_cost.run(given.pairs, given.duration, given.json)
         return
-    kind = abuse if given.bench == "abuse" else floor
+    kind = {"floor": floor, "abuse": abuse, "agreement": agreement}[given.bench]
     kind.check(given.duration)
     if given.name is not None:
         results.check_name(given.name, given.force)

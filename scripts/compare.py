@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.campaign import summary
+from scripts.campaign.plan import Point
 from scripts.comparison import Comparison, paired_comparison, with_holm
 from scripts.effects import MEASURES
 from scripts.errors import UserError
@@ -20,8 +22,8 @@ from scripts.tables import Table
 
 SCHEMA_VERSION = 1
 BLANK = "—"
-HARMLESS = {"duration_s", "threads", "cpu"}  # of a load: said, not refused
-Place = tuple[int | None, str]  # value of the swept axis, row
+HARMLESS = {"duration_s", "threads", "cpu", "warmup_s", "cpus_shared"}  # of a load: said, not refused
+Place = tuple[int | str | None, str]  # value of the swept axis or point of a campaign, row
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,11 @@ class Result:
     question: str
     load: dict[str, Any]
     setups: dict[str, Any]
-    runs: dict[Place, list[dict[str, float]]]
+    runs: dict[Place, list[dict[str, float]]]  # of a campaign by block, empty where there is no run
+
+    @property
+    def measures(self) -> dict[str, str]:
+        return summary.MEASURES if self.document["kind"] == "campaign" else MEASURES
 
     @property
     def repeats(self) -> int:
@@ -52,12 +58,13 @@ def read(path: Path) -> Result:
             raise UserError(f"{shown(path)} has schema_version {document['schema_version']}, known is {SCHEMA_VERSION} "
                             "(compare it with the checkout that wrote it)")
         question, load, setups, runs = _KINDS[document["kind"]](document)
-        machine = one_line(_json(path.with_name("machine.json")))
+        machine = one_line(document.get("machine") or _json(path.with_name("machine.json")))
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{shown(path)} is not a result with rows (give one of ./duel demo or of a scenario)") from None
-    runs = {place: each for place, each in runs.items() if each}
+        raise UserError(f"{shown(path)} is not a result with rows (give one of ./duel demo, a scenario or a campaign)"
+                        ) from None
+    runs = {place: each for place, each in runs.items() if any(each)}
     if not runs:
-        raise UserError(f"{shown(path)} has no row with figures (give one of ./duel demo or of a scenario)")
+        raise UserError(f"{shown(path)} has no row with figures (give one of ./duel demo, a scenario or a campaign)")
     return Result(shown(path.parent), document, machine, question, load, setups, runs)
 
 
@@ -102,7 +109,27 @@ def _seed_table(document: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str
     return "the seed table", load, {row["label"]: row["model"] for row in rows}, runs
 
 
-_KINDS = {"scenario": _scenario, "table": _seed_table}
+def _campaign(document: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any], dict[Place, list[Any]]]:
+    """Without the control row, which is for the noise."""
+    asked = ("connections", "threads", "duration_s", "warmup_s", "pipeline", "keep_alive", "arrivals", "service",
+             "path", "at", "cpus_shared")
+    settings, placed = document["settings"], summary.by_place(document["runs"])
+    setups = {row["name"]: {key: row[key] for key in ("model", "driver", "workers", "switches")}
+              for row in document["rows"] if row["control_of"] is None}
+
+    def figures(run: dict[str, Any] | None, point: Point) -> dict[str, float]:
+        found = {each: summary.value(run, each) for each in summary.measures_at(point)} if run is not None else {}
+        return {measure: value for measure, value in found.items() if (value or 0) > 0}
+
+    runs: dict[Place, list[Any]] = {}
+    for point in (Point(each["name"], each["of_peak"]) for each in document["points"]):
+        for row in setups:
+            by_block = placed.get((row, point.name), {})
+            runs[point.name, row] = [figures(by_block.get(block + 1), point) for block in range(settings["blocks"])]
+    return f"campaign {document['scenario']['name']}", {key: settings.get(key) for key in asked}, setups, runs
+
+
+_KINDS = {"scenario": _scenario, "table": _seed_table, "campaign": _campaign}
 
 
 def one_line(record: dict[str, Any] | None) -> str:
@@ -153,12 +180,19 @@ def pair(a: Result, b: Result, reference: str | None = None) -> Pairing:
                 for place in both if (place[0], chosen) not in both]
     places = [place for place in both if place[1] != chosen and (place[0], chosen) in both]
     notes = [f"load differs a little: {', '.join(words)}"] if words else []
+    notes += [f"{point} is {first:,.0f} requests/s in {a.name} and {second:,.0f} in {b.name}"
+              for point, first in _rates(a).items() if (second := _rates(b).get(point)) is not None]
     return Pairing(a, b, chosen, places, refused, notes)
+
+
+def _rates(result: Result) -> dict[str, float]:
+    """What a campaign's points offered: shares of that machine's smallest peak."""
+    return {each["name"]: each["rate"] for each in result.document.get("points", []) if each["rate"] is not None}
 
 
 def _called(place: Place) -> str:
     value, row = place
-    return row if value is None else f"{row} at {value:,}"
+    return row if value is None else f"{row} at {value}" if isinstance(value, str) else f"{row} at {value:,}"
 
 
 def ratios(result: Result, pairing: Pairing, measure: str, confidence: float) -> dict[Place, Comparison]:
@@ -185,12 +219,14 @@ def quotient(a: Comparison, b: Comparison) -> str:
 def table(pairing: Pairing, confidence: float = 0.95) -> Table:
     lines: list[list[str]] = []
     sections: dict[int, str] = {}
-    joint = 1 - (1 - confidence) / (2 * len(pairing.places))
-    for measure, called in MEASURES.items():
-        sections[len(lines)] = called
+    for measure, called in pairing.a.measures.items():
         a, b = (ratios(each, pairing, measure, confidence) for each in (pairing.a, pairing.b))
+        joint = 1 - (1 - confidence) / (2 * max(1, len(a.keys() & b.keys())))
         wide_a, wide_b = (ratios(each, pairing, measure, joint) for each in (pairing.a, pairing.b))
-        for place in pairing.places:
+        known = [place for place in pairing.places if place in a or place in b]
+        if known:
+            sections[len(lines)] = called
+        for place in known:
             both = place in a and place in b
             lines.append([_called(place), str(a.get(place, BLANK)), str(b.get(place, BLANK)),
                           quotient(wide_a[place], wide_b[place]) if both else BLANK,
@@ -216,6 +252,8 @@ def notes(pairing: Pairing, confidence: float = 0.95) -> list[str]:
     said += [f"{letter} has too few repeats ({each.repeats}) for an interval, which takes {fewest(confidence)}: "
              "nothing is shown" for letter, each in both if each.repeats < fewest(confidence)]
     said += pairing.notes
+    said += [f"control of {letter}: {each.document['control']['verdict']}" for letter, each in both
+             if each.document.get("control")]
     said += [f"not compared: {each}" for each in pairing.refused]
     said += [f"taint of {letter}: {taint}" for letter, each in both for taint in each.document.get("taints", [])]
     return said

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -91,11 +92,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f".{path.name}{PARTIAL}{os.getpid()}")
+    """Whole or not at all, also when the power fails; a symbolic link stays one. What is no regular file (a FIFO), or
+    is our own output (/dev/stdout), is written to, never replaced."""
+    final = Path(os.path.realpath(path))
+    partial = final.with_name(f".{final.name}{PARTIAL}{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        if _is_special(path):
+            sys.stdout.flush()
+            own = _own_output(path)
+            with open(path if own is None else own, "w", encoding="utf-8", closefd=own is None) as file:
+                file.write(text)
+            return
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(final)
+        _sync_folder(final.parent)
     except OSError as error:
         raise cannot_write(path, error) from None
     finally:
@@ -103,12 +116,39 @@ def write_text(path: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
 
 
+def _is_special(path: Path) -> bool:
+    return path.exists() and (not path.is_file() or _own_output(path) is not None)
+
+
+def _own_output(path: Path) -> int | None:
+    """1 or 2 where `path` is what standard output or error goes to, be it a file."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
+    return None
+
+
+def _sync_folder(path: Path) -> None:
+    """A file's new name is on the disk when its folder is. Not every file system can."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def check_writable(path: Path) -> None:
     """UserError now rather than after minutes of measuring, when `path` cannot be written."""
     if path.is_dir():
         raise UserError(f"--json {shown(path)} is a folder (name a file in it)")
     try:
-        with tempfile.NamedTemporaryFile(prefix=PARTIAL, dir=path.parent):
+        if _is_special(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        with tempfile.NamedTemporaryFile(prefix=PARTIAL, dir=Path(os.path.realpath(path)).parent):
             pass
     except OSError as error:
         raise cannot_write(path, error) from None

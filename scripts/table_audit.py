@@ -214,7 +214,6 @@ def _errors(row: Row) -> Iterator[Finding]:
                           "reconnecting",
                           "whether the server reads the request, keeps the connection or says Connection: close")
             return
-            return
     if share >= ERRORS_AMBER:
         yield Finding("errors", RED if share >= ERRORS_RED else AMBER, f"{share:.2%} errors",
                       "An error is a fast answer: throughput and percentiles count something else",
@@ -257,7 +256,7 @@ def _impossible(row: Row) -> Iterator[Finding]:
 
 def _open_loop(row: Row) -> Iterator[Finding]:
     achieved = row.requests_per_s
-    if row.rate is None or achieved is None:
+    if not row.rate or achieved is None:
         yield Finding("open-loop", UNDETERMINED, f"{'no achieved rate' if row.rate else 'no offered rate'}",
                       "An open loop that could not keep up prints the latencies of its own queue", "both rates")
     elif achieved.high < row.rate * (1 - RATE_MARGIN) or achieved.low > row.rate * (1 + RATE_MARGIN):

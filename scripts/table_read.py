@@ -22,7 +22,9 @@ from scripts.table_audit import Figure, Row
 _MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3, "sec": 1e3, "secs": 1e3, "second": 1e3, "seconds": 1e3,
        "m": 60e3, "min": 60e3}
 _MANY = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-_NUMBER = r"((?:\d{1,3}(?:[,_ \u00a0\u202f]\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d{1,2})?|\.\d+)\s*([a-z]*)"
+_NUMBER = r"((?:[1-9]\d{0,2}(?:[,_ \u00a0\u202f]\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d{1,2})?|\.\d+)\s*([a-z]*)"
+_PER_S = re.compile(r"\s*(?:(?:(?:req|reqs|request|requests|r)?/(?:s|sec|second))|rps|qps)$", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
 _MISSING = {"", "-", "–", "—", "n/a", "na", "none", "null", "?"}
 _ALIASES = {
     "name": "row model framework server architecture runtime implementation label entry case",
@@ -113,9 +115,11 @@ def _cell(where: str, one: Column, text: str, default_unit: str) -> Figure:
         if one.is_time:
             unit = one.unit or (_UNITLESS.get(one.field, default_unit) if isinstance(one.field, str) else default_unit)
             return number(text, _MS, unit)
-        return number(text, _MANY, None)
+        is_rate = one.field in ("requests_per_s", "rate")
+        return number(_PER_S.sub("", text.strip("*` ")) if is_rate else text, _MANY, None)
     except ValueError:
-        wanted = ("a time (write 1.42ms, or 1.42 under a heading that names the unit)" if one.is_time
+        wanted = ("a number (a decimal comma? write 0.123)" if re.match(r"\W*0\d*,\d", text) else
+                  "a time (write 1.42ms, or 1.42 under a heading that names the unit)" if one.is_time
                   else "a number (write 312071, 312,071 or 312k)")
         raise UserError(f"{where}, column {one.heading!r}: {text!r} is not {wanted}", 2) from None
 
@@ -149,9 +153,8 @@ def _row(where: str, cells: Iterable[tuple[Column, str]], default_unit: str, nam
             given[f"{one.field}_ms"] = figure.value
         else:
             given[str(one.field)] = figure.value
-    for key in ("connections", "pipeline"):
-        if given.get(key) == 0:
-            raise UserError(f"{where}: {key} is 0 (leave it out if it is not known)", 2)
+            if figure.value == 0 and one.field in ("connections", "pipeline", "rate"):
+                raise UserError(f"{where}, column {one.heading!r} is 0 (leave it out if it is not known)", 2)
     return Row(**given, quantiles=quantiles)
 
 
@@ -214,8 +217,18 @@ def read(path: Path, given: Iterable[str] = ()) -> ReadTable:
 
 
 def parse(text: str, path: str, given: Iterable[str] = ()) -> ReadTable:
-    defaults, rows = _json(text, path) if text.lstrip()[:1] in ("{", "[") else _csv(text, path)
+    defaults, rows = _text_or_json(text, path) if text.lstrip()[:1] in ("{", "[") else _csv(text, path)
     return _table(path, outside(given), defaults, rows)
+
+
+def _text_or_json(text: str, path: str) -> tuple[dict[str, str], Rows]:
+    """A text may begin with a bracket, too: a badge, a link."""
+    try:
+        return _json(text, path)
+    except UserError:
+        if not _markdown(text.splitlines()):
+            raise
+        return _csv(text, path)
 
 
 def _json(text: str, path: str) -> tuple[dict[str, str], Rows]:
@@ -271,10 +284,11 @@ def _csv(text: str, path: str) -> tuple[dict[str, str], Rows]:
                 defaults[key.strip().lower()] = value.strip()
         elif line.strip():
             lines.append((line_number, line.strip()))
-    lines = _markdown(lines) or lines
+    framed = _markdown(text.splitlines())
+    lines = framed or lines
     if not lines:
         raise UserError(f"{path} has no rows (give a table as JSON or CSV)", 2)
-    delimiter = max("|\t;,", key=lines[0][1].count)
+    delimiter = "|" if framed else max("|\t;,", key=lines[0][1].count)
     try:
         cells = [[cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
                  for _, line in lines]
@@ -294,14 +308,22 @@ def _csv(text: str, path: str) -> tuple[dict[str, str], Rows]:
     return defaults, rows
 
 
-def _markdown(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The first table of a text that has a column of requests per second, without its frame; else nothing."""
+def _markdown(lines: list[str]) -> list[tuple[int, str]]:
+    """The first table of a text that has a column of requests per second, without its frame; else nothing. It ends
+    where its pipes do. Without outer pipes it is a table by the separator below its heading."""
     found: list[tuple[int, str]] = []
-    for number, line in lines:
-        if not line.startswith("|"):
-            if found:
-                break
-        elif found or any(one and one.field == "requests_per_s" for one in map(column, line.split("|"))):
-            if not re.fullmatch(r"[\s|:-]+", line):
-                found.append((number, line.strip("|")))
+    frame = ""
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not found:
+            is_framed = line.startswith("|")
+            below = lines[number].strip() if number < len(lines) else ""
+            if not (is_framed or ("|" in line and "|" in below and _SEPARATOR.fullmatch(below))):
+                continue
+            if not any(one and one.field == "requests_per_s" for one in map(column, line.split("|"))):
+                continue
+            frame = "|" if is_framed else ""
+        elif "|" not in line or not line.startswith(frame):
+            break
+        if not re.fullmatch(r"[\s|:-]+", line):
+            found.append((number, line.removeprefix("|").removesuffix("|")))
     return found

@@ -8,8 +8,8 @@
     work/              scratch of the run in progress
 
 Every file is written whole or not at all, so the folder is a valid state whenever the process ends, even by
-SIGKILL. A run that is there is never run again; one that is cut off leaves nothing but `work`. One process at
-a time: the folder is locked. When all is done it gets its summary and becomes results/NAME.
+SIGKILL or a power cut. A run that is there is never run again; one that is cut off leaves nothing but `work`. One
+process at a time: the folder is locked. When all is done it gets its summary and becomes results/NAME.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Journal:
 
     @property
     def calibration(self) -> dict[str, Any] | None:
-        return _read(self.folder / "calibration.json")
+        return _calibration(self.folder)
 
     @property
     def machine(self) -> dict[str, Any] | None:
@@ -124,6 +124,15 @@ def _read(path: Path) -> Any:
         return None
 
 
+def _calibration(folder: Path) -> dict[str, Any] | None:
+    found = _read(folder / "calibration.json")
+    return found if isinstance(found, dict) and isinstance(found.get("rates"), dict) else None
+
+
+def _has_runs(folder: Path) -> bool:
+    return any(folder.glob("runs/[0-9]*.json"))
+
+
 def unfinished(name: str) -> Path:
     return results.RESULTS / f"{name}{UNFINISHED}"
 
@@ -155,11 +164,11 @@ def opened(name: str, plan: dict[str, Any], where: dict[str, Any], force: bool,
         _tidy(folder)
         kept = _read(folder / "plan.json")
         if kept is not None:
-            problem = _problem(kept, _with_seed(plan, kept, any_seed), where)
+            problem = _problem(kept, _with_seed(plan, kept, any_seed), where) or _lost(folder)
             if problem is not None and not force:
-                raise UserError(f"{shown(folder)} was begun {problem} (undo that, or start over with --force)")
+                raise UserError(f"{shown(folder)} {problem} (undo that, or start over with --force)")
             if problem is not None:
-                print(f"starting over: {shown(folder)} was begun {problem}", file=sys.stderr)
+                print(f"starting over: {shown(folder)} {problem}", file=sys.stderr)
                 kept = None
         if kept is None:
             _begin(folder, {"schema_version": 1, "plan": plan, "where": where})
@@ -173,15 +182,23 @@ def opened(name: str, plan: dict[str, Any], where: dict[str, Any], force: bool,
         try:
             yield journal
         finally:
-            if folder.exists() and journal.calibration is None:
+            if folder.exists() and journal.calibration is None and not _has_runs(folder):
                 shutil.rmtree(folder)  # nothing that is worth going on with
 
 
 def _problem(kept: dict[str, Any], plan: dict[str, Any], where: dict[str, Any]) -> str | None:
     if other := differences(kept["plan"], plan):
-        return f"with another plan: {'; '.join(other[:4])}{f'; and {len(other) - 4} more' if len(other) > 4 else ''}"
+        more = f"; and {len(other) - 4} more" if len(other) > 4 else ""
+        return f"was begun with another plan: {'; '.join(other[:4])}{more}"
     if other := differences(kept["where"], where):
-        return f"on another machine or build: {'; '.join(other[:4])}"
+        return f"was begun on another machine or build: {'; '.join(other[:4])}"
+    return None
+
+
+def _lost(folder: Path) -> str | None:
+    """Peaks found anew would be others: one result would hold runs at two rates."""
+    if _calibration(folder) is None and _has_runs(folder):
+        return "has finished runs, but its calibration.json, which has their rates, cannot be read"
     return None
 
 

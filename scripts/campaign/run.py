@@ -168,12 +168,13 @@ def calibrate(plan: Plan, book: Journal, commands: tuple[list[str], list[str]], 
 
 
 def peaks(runs: list[dict[str, Any]], points: tuple[Point, ...]) -> dict[str, Any]:
-    """The calibration, from its runs: the median of each row, the smallest of those, the rates."""
+    """The calibration, from its runs: the median of each row, the smallest of those, the rates. A rate that a busy
+    loader reached is a rate that the server can serve."""
     by_row: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         by_row.setdefault(run["row"], []).append(run)
-    left_out = {row: "; ".join(next(run for run in each if taints.is_spoiled(run))["taints"])
-                for row, each in by_row.items() if any(map(taints.is_spoiled, each))}
+    left_out = {row: "; ".join(next(run for run in each if taints.is_unserved(run))["taints"])
+                for row, each in by_row.items() if any(map(taints.is_unserved, each))}
     known = {row: statistics.median(run["requests_per_s"] for run in each) for row, each in by_row.items()
              if row not in left_out}
     if not known or min(known.values()) <= 0:

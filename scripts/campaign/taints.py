@@ -27,8 +27,10 @@ def _of_connections(key: str, what: str) -> Callable[[_Load], str]:
 
 
 def _share(load: _Load) -> str:
-    busiest = max(each["share"] for each in load["loader"]["threads"])
-    return f"its busiest thread used {busiest:.0%} of a CPU"
+    worst = max(load["loader"]["threads"], key=lambda each: each["share"] + (each.get("wait_share") or 0))
+    waited = worst.get("wait_share") or 0
+    found = f"its busiest thread used {worst['share']:.0%} of a CPU"
+    return f"{found} and waited for one {waited:.0%} of the time" if waited > 0.01 else found
 
 
 def _drift(load: _Load) -> str:
@@ -46,17 +48,22 @@ def _slip(load: _Load) -> str:
 
 
 # The loader's words, and what is said of each here.
-_DETAILS: dict[str, tuple[str, Callable[[_Load], str]]] = {
+DETAILS: dict[str, tuple[str, Callable[[_Load], str]]] = {
     "stopped": ("stopped", lambda load: f"after {load['window']['seconds']:.1f} s"),
     "no_samples": ("no samples", lambda load: "nothing was answered"),
     "errors": ("errors", _errors),
     "bodies_unchecked": ("unchecked", lambda load: "the bodies could not be verified"),
+    "ids_unchecked": ("ids unchecked", lambda load: "no answer could be told from another request's"),
+    "censored": ("censored", lambda load: f"{load['requests']['censored']:,} of {load['requests']['offered']:,} "
+                 "requests had no answer: the latencies have how long they had waited, not how long they would have"),
     "connections_missing": ("connections", lambda load: f"{load['connections']['established']:,} of "
                             f"{load['connections']['asked_for']:,} established"),
     "zero_served": ("starved", _of_connections("zero_served", "never got an answer")),
     "fallen_silent": ("fallen silent", _of_connections("fallen_silent", "were served no more")),
     "unfinished": ("unfinished", lambda load: f"{load['requests']['unfinished']:,} requests had no answer"),
     "loader_saturated": ("loader saturated", _share),
+    "loader_exhausted": ("loader exhausted", lambda load: f"{load['loader']['exhausted']:,} attempts to connect failed "
+                         f"in the loader itself ({load['loader']['exhausted_by']})"),
     "schedule_slipped": ("schedule slipped", _slip),
     "littles_law": ("Little's law", lambda load: f"N_eff {load['littles_law']:.2f} a connection"),
     "offered_not_achieved": ("not achieved", lambda load: f"{load['rate']['achieved']:,.0f} of "
@@ -69,7 +76,7 @@ def of_load(load: _Load | None) -> list[str]:
     """In the loader's order. A word that is not known here is passed on."""
     found = []
     for word in load["taints"] if load is not None else []:
-        name, detail = _DETAILS.get(word, (word.replace("_", " "), lambda _: "says the loader"))
+        name, detail = DETAILS.get(word, (word.replace("_", " "), lambda _: "says the loader"))
         found.append(f"{name}: {detail(load)}")
     return found
 
@@ -105,11 +112,22 @@ def of_machine(before: Reading, after: Reading) -> list[str]:
     return found
 
 
-def is_spoiled(run: dict[str, Any]) -> bool:
-    """Whether the latencies stand for less than was asked: wrong answers are fast, starved ones are missing.
-    A connection that was refused and tried again waited, and its requests know that."""
+def _has(run: dict[str, Any], *words: str) -> bool:
+    return any(taint.partition(":")[0] == DETAILS[word][0] for taint in run["taints"] for word in words)
+
+
+def is_unserved(run: dict[str, Any]) -> bool:
+    """Whether less was served than was asked: wrong answers are fast, starved ones are missing, and a loader out of
+    ports does not ask. A connection that was refused and tried again waited, and its requests know that."""
     wrong = {kind: count for kind, count in (run["errors"] or {}).items() if kind != "connect" and count}
-    return bool(wrong or run["zero_served"] or run["fallen_silent"] or run["requests_per_s"] is None)
+    return bool(wrong or run["zero_served"] or run["fallen_silent"] or run["requests_per_s"] is None
+                or _has(run, "loader_exhausted"))
+
+
+def is_spoiled(run: dict[str, Any]) -> bool:
+    """Whether the latencies are no measurement of the server: those of less than was asked, those that are only
+    lower bounds, and those of a loader that was late to send or to look."""
+    return is_unserved(run) or _has(run, "censored", "loader_saturated", "schedule_slipped")
 
 
 def of_campaign(plan: Plan, runs: list[dict[str, Any]], starts: list[dict[str, Any]], load_before: float,

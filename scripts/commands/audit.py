@@ -20,7 +20,7 @@ first with requests per second is taken. What holds for all rows may stand on to
 
 columns (upper and lower case, spaces and usual synonyms do not matter; a value may bring its unit):
   name            what the row is
-  requests_per_s  312071, 312,071 or 312k
+  requests_per_s  312071, 312,071, 312k or "312,071 req/s"; a comma is no decimal point
   mean_ms min_ms p50_ms p75_ms p90_ms p99_ms p99.9_ms ... max_ms
                   or p99_us, "p99 (ms)", 99%, 1.42ms; without any unit: ms, or what `unit` says
   connections     and pipeline (requests sent at once, 1), think_ms (pause after an answer, 0)

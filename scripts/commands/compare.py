@@ -8,9 +8,10 @@ from scripts.flags import absolute
 
 SUMMARY = "compare two results, also of two machines, by ratios"
 DETAIL = """A and B are folders
-of results/ (or their result.json) of the same scenario or of ./duel demo, under the same load.
-Each row is divided by a reference row of its own result, repeat by repeat: what is left of the
-machine is what the question is about. Says what cannot be compared, and why."""
+of results/ (or their result.json) of the same scenario, campaign (bench --blocks) or ./duel demo, under
+the same load. Each row is divided by a reference row of its own result, repeat by repeat (block by
+block, at each point): what is left of the machine is what the question is about. Says what cannot be
+compared, and why."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -230,9 +230,9 @@ def _run(each: dict[str, Any], point: Point, folder: Path, where: str) -> Run:
 
 
 def _is_spoiled(each: dict[str, Any]) -> bool:
-    """Wrong answers are fast and starved ones missing: percentiles of such a run stand for nothing."""
+    """Wrong answers are fast, starved ones missing, and a loader may time itself: such percentiles stand for nothing."""
     from scripts.campaign import taints
-    return taints.is_spoiled({"errors": numbers(each.get("errors")), **{
+    return taints.is_spoiled({"errors": numbers(each.get("errors")), "taints": words(each.get("taints")), **{
         key: number(each.get(key)) for key in ("zero_served", "fallen_silent", "requests_per_s")}})
 
 

@@ -113,6 +113,56 @@ def test_a_file_that_is_not_whole_is_measured_again(campaign, results_folder) ->
     assert len(list((results_folder / "trial" / "runs").iterdir())) == ALL
 
 
+@pytest.mark.parametrize("content", [None, "", '{"rates": {"50 %"', "[]", "{}"])
+def test_runs_without_their_calibration_are_neither_mixed_nor_deleted(campaign, results_folder, content) -> None:
+    with pytest.raises(Cut):
+        campaign(7)
+    folder = results_folder / "trial.unfinished"
+    kept = (folder / "calibration.json").read_text()
+    (folder / "calibration.json").unlink()
+    if content is not None:
+        (folder / "calibration.json").write_text(content)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"its calibration.json, .*cannot be read \(undo that, or .*--force"):
+            campaign()
+        assert len(list(folder.glob("runs/*.json"))) == 5
+    (folder / "calibration.json").write_text(kept)
+    with pytest.raises(Cut):
+        campaign(1)
+    (folder / "calibration.json").unlink()
+    assert len(campaign(force=True).seeds) == ALL + 2
+
+
+def test_a_calibration_lost_while_runs_are_made_keeps_them(campaign, results_folder, monkeypatch) -> None:
+    def lost(book, made) -> None:
+        write(book, made)
+        (book.folder / "calibration.json").unlink()
+        raise Cut
+
+    write = journal.Journal.write
+    monkeypatch.setattr(journal.Journal, "write", lost)
+    with pytest.raises(Cut):
+        campaign()
+    assert len(list(results_folder.glob("trial.unfinished/runs/*.json"))) == 1
+
+
+def test_a_run_is_on_the_disk_before_it_has_its_name(campaign, results_folder, monkeypatch) -> None:
+    """The file before the rename, its folder after it."""
+    seen: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def synced(handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        seen.append((path.name, (results_folder / "trial.unfinished" / "runs" / "0001.json").exists()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    campaign()
+    partial = f".0001.json{results.PARTIAL}{os.getpid()}"
+    assert (partial, False) in seen
+    assert seen[seen.index((partial, False)) + 1] == ("runs", True)
+
+
 def test_a_run_of_another_plan_is_named(campaign, results_folder) -> None:
     with pytest.raises(Cut):
         campaign(7)

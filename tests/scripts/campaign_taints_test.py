@@ -22,7 +22,8 @@ SHARED = plan.Cpus((0, 1), (0, 1))
 LOAD = {
     "taints": [], "errors": {"connect": 0, "status": 1200, "body": 3},
     "connections": {"asked_for": 64, "established": 60, "zero_served": 12, "fallen_silent": 2, "jain": 0.5},
-    "loader": {"threads": [{"share": 0.5}, {"share": 0.93}]}, "requests": {"ok": 1000, "unfinished": 7},
+    "loader": {"threads": [{"share": 0.5}, {"share": 0.93}], "exhausted": 9, "exhausted_by": "EMFILE"},
+    "requests": {"ok": 1000, "unfinished": 7, "offered": 1000, "censored": 30},
     "halves": [{"rate": 1000.0, "intended": {"p50": 100_000}}, {"rate": 700.0, "intended": {"p50": 900_000}}],
     "lateness_ns": {"p50": 1000, "p99": 250_000, "max": 1_000_000}, "littles_law": 0.61,
     "rate": {"achieved": 610.0, "offered": 1000.0}, "window": {"seconds": 2.0}}
@@ -45,6 +46,10 @@ def reading(total: float = 0, idle: float = 0, steal: float = 0, own: float = 0,
     ("offered_not_achieved", "not achieved: 610 of 1,000 requests/s"),
     ("connections_missing", "connections: 60 of 64 established"),
     ("unfinished", "unfinished: 7 requests had no answer"), ("stopped", "stopped: after 2.0 s"),
+    ("censored", "censored: 30 of 1,000 requests had no answer: the latencies have how long they had waited, not "
+     "how long they would have"),
+    ("ids_unchecked", "ids unchecked: no answer could be told from another request's"),
+    ("loader_exhausted", "loader exhausted: 9 attempts to connect failed in the loader itself (EMFILE)"),
     ("no_samples", "no samples: nothing was answered"), ("of_tomorrow", "of tomorrow: says the loader")])
 def test_the_loaders_words_get_their_figures(word: str, said: str) -> None:
     assert taints.of_load({**LOAD, "taints": [word]}) == [said]
@@ -100,9 +105,11 @@ def test_this_machine_can_be_read() -> None:
 
 @pytest.mark.parametrize(("change", "spoiled"), [
     ({}, False), ({"errors": {"connect": 5}}, False), ({"errors": {"body": 1}}, True), ({"zero_served": 1}, True),
-    ({"fallen_silent": 1}, True), ({"requests_per_s": None, "errors": None}, True)])
+    ({"fallen_silent": 1}, True), ({"requests_per_s": None, "errors": None}, True), ({"taints": ["drift: a"]}, False),
+    *(({"taints": taints.of_load({**LOAD, "taints": [word]})}, True)
+      for word in ("censored", "loader_exhausted", "loader_saturated", "schedule_slipped"))])
 def test_which_runs_have_no_percentiles(change: dict, spoiled: bool) -> None:
-    sound = {"errors": {}, "zero_served": 0, "fallen_silent": 0, "requests_per_s": 1.0}
+    sound = {"errors": {}, "zero_served": 0, "fallen_silent": 0, "requests_per_s": 1.0, "taints": []}
     assert taints.is_spoiled({**sound, **change}) is spoiled
 
 
@@ -218,6 +225,13 @@ def test_rates_come_from_the_smallest_median_of_rows_that_serve_all() -> None:
     assert found["rates"] == {"30 %": 210.0, "50 %": 350.0}
     assert found["peaks"] == {"a": 2000, "b": 700}
     assert found["left_out"] == {"c": "starved: 3 of 8 connections never got an answer"}
+
+
+def test_a_busy_loader_has_peaks_and_one_out_of_ports_none() -> None:
+    busy = closed("a", 1000, taints=["loader saturated: its busiest thread used 93% of a CPU"])
+    out = closed("b", 500, taints=["loader exhausted: 9 attempts to connect failed in the loader itself (EMFILE)"])
+    found = run.peaks([busy, out], POINTS)
+    assert (found["peaks"], list(found["left_out"])) == ({"a": 1000}, ["b"])
 
 
 def test_without_any_peak_there_is_no_campaign() -> None:

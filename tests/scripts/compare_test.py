@@ -157,3 +157,80 @@ def test_the_committed_results_compare_with_themselves(name: str) -> None:
     assert done.stdout.count("AMD EPYC") == 2
     assert "x1.00" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+# --- campaigns -------------------------------------------------------------------------------------
+
+def campaign(speed: float, factors: dict[str, float], blocks: int = 10, **settings: Any) -> dict[str, Any]:
+    """Blocks swing by far more than the rows differ, and their runs come in any order."""
+    def run(number: int, row: str, point: dict[str, Any], block: int) -> dict[str, Any]:
+        cost = (1 + block % 3) / factors.get(row, 1.0) / speed * NOISE[block * ([*factors, row].index(row) + 3) % 10]
+        latency = {"count": 1_000_000, **{name: 100 * cost for name in ("p50", "p99", "p99_9")}}
+        return {"number": number, "block": block, "row": row, "point": point["name"], "requests_per_s": 1e5 / cost,
+                "offered_per_s": point["rate"], "errors": {}, "zero_served": 0, "fallen_silent": 0, "taints": [],
+                "cpu_us": {"total": cost}, "switches_per_1000": 0.0, "latency_intended_us": latency,
+                "latency_sent_us": latency}
+
+    points = [{"name": "closed", "kind": "closed", "rate": None, "of_peak": None},
+              {"name": "50 %", "kind": "open", "rate": 1e4 * speed, "of_peak": 0.5}]
+    places = [(block, point, row) for block in range(1, blocks + 1) for point in points
+              for row in (*factors, "A/A control")]
+    runs = [run(number, row, point, block) for number, (block, point, row) in enumerate(places, 1)]
+    return {"schema_version": 1, "kind": "campaign", "began": "2026-01-01T00:00:00Z", "taints": ["shared: all"],
+            "scenario": {"name": "ladder"}, "settings": {"blocks": blocks, "connections": 64, "path": "/", **settings},
+            "rows": [{"name": name, "model": "stealing", "driver": "epoll", "workers": 0, "switches": {},
+                      "control_of": "base" if name == "A/A control" else None} for name in (*factors, "A/A control")],
+            "points": points, "runs": runs[::-1], "control": {"verdict": "~ two identical rows"}}
+
+
+def lines_of(table, measure: str) -> list[list[str]]:
+    starts = sorted(table.sections)
+    begin = next(at for at in starts if table.sections[at] == measure)
+    return table.rows[begin:next((at for at in starts if at > begin), None)]
+
+
+def test_campaigns_are_paired_by_block_at_each_point_in_each_measure(tmp_path: Path) -> None:
+    a = campaign(1, FACTORS)
+    b = campaign(7, {**FACTORS, "turns": 0.8})
+    # By position base's 2nd run would meet the others' 3rd, and so on, in blocks that differ threefold.
+    b["runs"] = [run for run in b["runs"] if (run["row"], run["block"]) != ("base", 2)]
+    pairing = compare.pair(written(tmp_path / "a", a), written(tmp_path / "b", b))
+    table = compare.table(pairing)
+    assert list(table.sections.values()) == ["req/s", "CPU µs", "p50 µs", "p99 µs", "p99.9 µs"]  # no switches at all
+    assert [row[0] for row in lines_of(table, "req/s")] == ["fast at closed", "alike at closed", "turns at closed"]
+    for measure in ("CPU µs", "p50 µs", "p99 µs", "p99.9 µs"):
+        found = {row[0]: row for row in lines_of(table, measure)}
+        assert len(found) == 6
+        for point in ("closed", "50 %"):
+            assert [estimate(cell) for cell in found[f"fast at {point}"][1:3]] == pytest.approx([1 / 1.3] * 2, rel=0.03)
+            assert found[f"fast at {point}"][4] == "same"
+            assert found[f"turns at {point}"][4] == "OPPOSITE"
+            assert found[f"alike at {point}"][4] == "~"
+    said = " ".join(compare.notes(pairing))
+    for expected in ("50 % is 10,000 requests/s in", "and 70,000 in", "control of A: ~ two identical rows",
+                     "taint of B: shared: all"):
+        assert expected in said
+
+
+def test_a_campaigns_spoiled_latencies_are_left_out(tmp_path: Path) -> None:
+    spoiled = campaign(1, FACTORS)
+    for run in spoiled["runs"]:
+        run["taints"] = ["loader saturated: x"] if run["row"] == "fast" else []
+    table = compare.table(compare.pair(written(tmp_path / "a", spoiled), written(tmp_path / "b", spoiled)))
+    assert "fast at closed" in [row[0] for row in lines_of(table, "CPU µs")]
+    assert "fast at closed" not in [row[0] for row in lines_of(table, "p99 µs")]
+
+
+def test_campaigns_that_asked_different_things_are_refused(tmp_path: Path) -> None:
+    a = written(tmp_path / "a", campaign(1, FACTORS))
+    with pytest.raises(UserError, match="different load: connections 64 and 8"):
+        compare.pair(a, written(tmp_path / "b", campaign(1, FACTORS, connections=8)))
+    with pytest.raises(UserError, match="different questions"):
+        compare.pair(a, written(tmp_path / "c", document(1e5, FACTORS)))
+    assert "duration_s 1 and None" in " ".join(compare.pair(
+        written(tmp_path / "d", campaign(1, FACTORS, duration_s=1)), a).notes)
+
+
+def test_few_blocks_show_nothing(tmp_path: Path) -> None:
+    few = written(tmp_path / "a", campaign(1, FACTORS, blocks=3))
+    assert {row[4] for row in compare.table(compare.pair(few, few)).rows} == {"too few repeats"}

@@ -14,6 +14,9 @@ import sys
 import time
 
 
+ERRORS = ("connect", "reset", "eof", "truncated", "status", "body", "extra", "malformed", "timeout")
+
+
 def latency(scale_us: float, count: int) -> dict[str, object]:
     points = {"mean": 1.2, "deviation": 0.5, "max": 20, "p50": 1, "p75": 1.5, "p90": 2, "p99": 5, "p99_9": 10}
     return {"count": count, **{key: value * scale_us * 1e3 for key, value in points.items()}}
@@ -60,7 +63,6 @@ def main() -> int:
     rate = (given.rate or 20_000 / slower) * noise
     count = int(rate * given.duration)
     half = {"rate": rate, "intended": latency(100 * slower, count // 2), "sent": latency(90 * slower, count // 2)}
-    errors = dict.fromkeys(("connect", "reset", "eof", "truncated", "status", "body", "timeout"), 0)
     made = {
         "schema_version": 1, "tool": "duel-load", "argv": sys.argv, "seed": given.seed,
         "window": {"begin_ns": begin, "end_ns": end, "seconds": given.duration,
@@ -68,7 +70,7 @@ def main() -> int:
         "rate": {"offered": given.rate or None, "achieved": rate},
         "requests": {"ok": count, "offered": count if given.rate else None, "in_flight_at_end": 0, "unfinished": 0,
                      "unsent": 0, "longest_wait_ns": 0},
-        "errors": errors, "reconnects": 0, "bytes": asked, "bodies_checked": True,
+        "errors": dict.fromkeys(ERRORS, 0), "reconnects": 0, "bytes": asked, "bodies_checked": True,
         "connections": {"asked_for": given.connections, "established": given.connections,
                         "served": given.connections, "zero_served": 3 if given.starve else 0, "fallen_silent": 0,
                         "requests": {"min": 1, "median": 1, "max": 1}, "jain": 0.99},

@@ -333,3 +333,13 @@ def test_the_bounds_hold_the_mean() -> None:
         assert low <= took.mean() * 1.001 and high >= took.mean() * 0.98, seed
         got = bracket(sound)
         assert got is None or got.low <= 1.1 and got.high >= 0.9, seed
+
+
+def test_a_rate_of_zero_is_no_offered_rate() -> None:
+    (finding,) = audit(Row("a", Figure(9, 9, 9), tool="wrk2", rate=0)).findings
+    assert (finding.rule, finding.says) == ("open-loop", "no offered rate")
+
+
+def test_an_error_for_each_answer_is_one_finding() -> None:
+    row = Row("a", Figure(100, 99.5, 100.5), connections=10, errors=1000, requests=1000)
+    assert [each.rule for each in audit(row).findings] == ["error-per-answer"]

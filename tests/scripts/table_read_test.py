@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 
-from scripts import cli, table_read
+from scripts import cli, results, table_read
 from scripts.errors import UserError
 from scripts.paths import ROOT
 from scripts.table_audit import Figure
@@ -56,7 +58,7 @@ def test_counts(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["fast", "1,42", "1.2.3", "-5", "1 2", "12 MB", "", "nan", "1e999", "~5", "<1",
-                                  "12,34,567"])
+                                  "12,34,567", "0,123", "00,123", "012,345"])
 def test_what_is_not_a_number(text: str) -> None:
     with pytest.raises(ValueError):
         table_read.number(text, {"": 1, "k": 1e3}, None)
@@ -121,7 +123,12 @@ def test_errors_as_a_percentage_and_latencies_one_level_down() -> None:
     ("rps,p50\n-9,1\n", "t line 2, column 'rps': '-9' is not a number"),
     ("rps,p50,p50\n9,1,2\n", "two columns are called 'p50'"),
     ("rps,mean,avg\n9,1,2\n", "t line 2: columns 'mean' and 'avg' say the same"),
-    ("rps,connections\n9,0\n", "t line 2: connections is 0"), ("# unit: h\nrps\n9\n", "unit 'h' is not one of"),
+    ("rps,connections\n9,0\n", "t line 2, column 'connections' is 0"),
+    ("rps,Offered rate\n9,0\n", "t line 2, column 'Offered rate' is 0 (leave it out"),
+    ('[{"rps": 9, "rate": 0}]', "t row 1, column 'rate' is 0"),
+    ("rps;p50\n9;0,123\n", "t line 2, column 'p50': '0,123' is not a number (a decimal comma? write 0.123)"),
+    ("rps;p50\n9;0,123ms\n", "t line 2, column 'p50': '0,123ms' is not a number (a decimal comma?"),
+    ("# unit: h\nrps\n9\n", "unit 'h' is not one of"),
     ('[{"rps": 9,}]', "t line 1, column 12: "), ('{"rows": 3}', "no list of rows"), ('{"a": 1}', "no list of rows"),
     ("[3]", "t row 1 is not an object"), ('[{"rps": NaN}]', "NaN is not a number"),
     ('[{"rps": 9, "p50": "x"}]', "t row 1, column 'p50': 'x' is not a time"), ("[" * 100_000, "nested too deeply")])
@@ -146,6 +153,41 @@ Following is the result of the benchmark -
 | Tokio | 411,404 | 1.45ms | 4.05ms | 0 |
 wrk with the following inputs, and so on; with, commas.
 """
+
+
+@pytest.mark.parametrize("text", ["411,404 req/s", "411,404 r/s", "411404/s", "411,404 rps", "**411,404 Req/s**",
+                                  "411.404k requests/sec"])
+def test_a_rate_may_bring_its_unit(text: str) -> None:
+    (only,) = table_read.parse(f"name;rps;rate\nA;{text};{text}\n", "t").rows
+    assert only.requests_per_s.value == pytest.approx(411_404)
+    assert only.rate == pytest.approx(411_404)
+
+
+def test_a_time_is_no_rate() -> None:
+    with pytest.raises(UserError, match="column 'p50': '5 req/s' is not a time"):
+        table_read.parse("rps;p50\n9;5 req/s\n", "t")
+
+
+TABLE = "| Name | Req/s | p50 |\n|---|---:|---|\n| A | 100 | 1ms |\n| B | 200 | 2ms |\n"
+
+
+@pytest.mark.parametrize("text", [
+    f"[![CI](https://x/y.svg)](https://x)\n\n# Fast\n\n{TABLE}",  # a README begins with badges
+    f"{{placeholder}}\n{TABLE}",
+    f"{TABLE}\n| Name | Memory |\n|---|---|\n| A | 1 GiB |\n",  # another table below, and one above
+    f"| Name | Memory |\n|---|---|\n| A | 1 GiB |\n\n{TABLE}\nText, with | a pipe.\n",
+    f"{TABLE}## Next\n| Name | Memory |\n|---|---|\n| A | 1 GiB |\n",
+    "Text | with req/s\n\nName | Req/s | p50\n--- | ---: | ---\nA | 100 | 1ms\nB | 200 | 2ms\n\nText | more\n",
+    "Name | Req/s | p50\n:-|-|-:\nA | 100 | 1ms\nB | 200 | 2ms\n", ])
+def test_tables_as_they_stand_in_a_readme(text: str) -> None:
+    read = table_read.parse(text, "t")
+    assert [(each.name, each.requests_per_s.value) for each in read.rows] == [("A", 100), ("B", 200)]
+    assert [each.quantiles[0.5].value for each in read.rows] == [1, 2]
+
+
+def test_a_text_that_begins_with_a_bracket_and_has_no_table_is_bad_json() -> None:
+    with pytest.raises(UserError, match="not valid JSON"):
+        table_read.parse("[![CI](https://x)](https://y)\nreq/s, 5\n", "t")
 
 
 def test_the_table_of_a_text_and_what_the_command_line_adds() -> None:
@@ -182,6 +224,52 @@ def test_the_command_prints_and_writes_the_verdicts(tmp_path, capsys) -> None:
     assert list(document["rows"][0]) == ["name", "verdict", "n_eff", "findings"]
     assert list(document["rows"][0]["findings"][0]) == ["rule", "verdict", "says", "means", "ask"]
     assert document["rows"][0]["n_eff"]["source"] == "percentiles"
+
+
+def test_what_is_no_file_is_written_to_not_replaced(tmp_path) -> None:
+    """As --json /dev/stdout, or a FIFO that another program reads."""
+    fifo, table = tmp_path / "fifo", ROOT / "tests" / "scripts" / "tables" / "seed.csv"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert cli.dispatch(["audit", str(table), "--json", str(fifo)]) == 0
+        assert json.loads(os.read(reader, 1 << 16))["kind"] == "table_audit"
+    finally:
+        os.close(reader)
+    assert fifo.is_fifo()
+    assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
+
+
+def test_standard_output_in_a_file_gets_both(tmp_path) -> None:
+    table = ROOT / "tests" / "scripts" / "tables" / "seed.csv"
+    argv = [sys.executable, "-m", "scripts.cli", "audit", str(table), "--json", "/dev/stdout"]
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run(argv, cwd=ROOT, stdout=out, check=True, timeout=120)
+        subprocess.run(["echo", "the end"], stdout=out, check=True, timeout=120)
+    said, brace, rest = (tmp_path / "out").read_text().partition("\n{\n")
+    assert "5 rows: 2 red, 3 undetermined" in said
+    assert json.loads(brace + rest.removesuffix("the end\n"))["kind"] == "table_audit"
+    assert rest.endswith("}\nthe end\n")
+
+
+def test_a_link_stays_one_and_its_target_is_whole_or_not_there(tmp_path, monkeypatch) -> None:
+    (tmp_path / "there").mkdir()
+    link, target = tmp_path / "link.json", tmp_path / "there" / "target.json"
+    link.symlink_to("there/target.json")
+    results.check_writable(link)
+    for text in ("first", "second"):  # made, then replaced
+        results.write_text(link, text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left"):
+        results.write_text(link, "third")
+    assert target.read_text() == "second"
+    assert [each.name for each in target.parent.iterdir()] == ["target.json"]
 
 
 def test_no_upper_bound_is_null(tmp_path) -> None:
