@@ -101,7 +101,10 @@ def slow_clients(server: Server, work: Path, slow: int, idle: int, found: list[A
             yield
             if child.poll() is not None:
                 raise UserError(f"the slow clients ended during the run: {_last_line(err)} (try again)")
-    found.append(Abuse(slow, idle, **json.loads(out.read_text().splitlines()[1])))
+    said = out.read_text().splitlines()
+    if len(said) < 2:
+        raise UserError(f"the slow clients did not say what they did: {_last_line(err)} (try again on a quiet machine)")
+    found.append(Abuse(slow, idle, **json.loads(said[1])))
 
 
 def _last_line(path: Path) -> str:

@@ -24,13 +24,14 @@ from scripts.tables import Table, show, wrapped
 
 TURN_S = 15.0
 _MOST_GROWTH_KIB = 8 * 1024  # from the second round's end to the last one's: stacks and blocks that are kept
+_NOT_JUDGED = "not judged"
 _READING = (
     "Verified: answers compared byte for byte. Late: visits of valid clients that had kept the server waiting "
-    "themselves and were given up. Abusive: connections of those who break rules; ended: of these, how many the "
-    "server closed before they left; refused: how many got an error and a close. Restarts: ends under load by a "
-    "signal. MiB: resident at rest after the first and the last round; more than "
-    f"{_MOST_GROWTH_KIB // 1024} MiB from the second to the last fail, but not under a sanitizer, which keeps what was "
-    "freed. Idle: of one CPU between turns.")
+    "themselves and were given up; many of them fail. Abusive: connections of those who break rules; ended: of these, "
+    "how many the server closed before they left; refused: how many got an error and a close. Restarts: ends under "
+    "load by a signal. MiB: resident at rest after the first and the last round; grown: from the second to the last, "
+    f"where more than {_MOST_GROWTH_KIB // 1024} fail. A sanitizer keeps what was freed: its growth is not judged. "
+    "Idle: of one CPU between turns.")
 
 
 def run(minutes: int, preset: str, seed: int | None) -> bool:
@@ -51,7 +52,7 @@ def soak(setting: Setting, rounds: int, turn_s: float) -> bool:
         for model in MODELS:
             try:
                 residents[model] = alive.enter_context(resident(setting, model))
-            except UserError as error:
+            except (Wrong, UserError, OSError) as error:
                 if "io_uring_setup is refused" in str(error):
                     print(f"left out: {model} ({error})")
                 else:
@@ -66,33 +67,41 @@ def soak(setting: Setting, rounds: int, turn_s: float) -> bool:
         for model, own in residents.items():
             with counted(tally, f"{model}: end"):
                 end(own.server, own.work, signal.SIGTERM)
-            with counted(tally, f"{model}: memory"):
-                _check_memory(own, setting.is_sanitized)
-    _show(residents, tally)
+            if (growth := _growth_kib(own, setting)) is not None:
+                with counted(tally, f"{model}: memory"):
+                    _check_growth(own, growth)
+    _show(setting, residents, tally)
     for name in tally.failures:
         print(f"failed: {name}")
     print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
     return tally.failed == 0
 
 
-def _check_memory(own: Resident, is_sanitized: bool) -> None:
-    second, last = own.kib[1:2], own.kib[-1:]
-    if second and not is_sanitized and last[0] - second[0] > _MOST_GROWTH_KIB:
-        raise Wrong(f"{last[0] - second[0]} KiB more after the last round than after the second: {own.kib}")
+def _growth_kib(own: Resident, setting: Setting) -> int | None:
+    """None when it says nothing: there is no round after the second, or a sanitizer keeps what was freed."""
+    return own.kib[-1] - own.kib[1] if len(own.kib) > 2 and not setting.is_sanitized else None
 
 
-def _show(residents: dict[str, Resident], tally: Tally) -> None:
+def _check_growth(own: Resident, growth_kib: int) -> None:
+    if growth_kib > _MOST_GROWTH_KIB:
+        raise Wrong(f"{growth_kib} KiB more after the last round than after the second: {own.kib}")
+
+
+def _show(setting: Setting, residents: dict[str, Resident], tally: Tally) -> None:
     def row(model: str, of: Resident) -> list[str]:
         mib = [f"{each / 1024:.1f}" for each in (of.kib[0], of.kib[-1])] if of.kib else ["", ""]
+        growth = _growth_kib(of, setting)
         failed = sum(name.startswith((f"{model}:", f"{model},")) for name in tally.failures)
         return [model, str(len(of.kib)), f"{of.counts['verified']:,}", str(of.counts["late"]),
                 f"{sum(of.counts[kind] for kind in KINDS):,}", f"{of.counts['ended']:,}", f"{of.counts['refused']:,}",
-                str(of.counts["restarts"]), *mib, str(of.descriptors), f"{of.idle_cpu:.1%}",
+                str(of.counts["restarts"]), *mib, _NOT_JUDGED if growth is None else f"{growth / 1024:+.1f}",
+                str(of.descriptors), _NOT_JUDGED if of.idle_cpu is None else f"{of.idle_cpu:.1%}",
                 f"{failed} FAILED" if failed else "sound"]
 
     print()
-    show(Table(["Model", "rounds", "verified", "late", "abusive", "ended", "refused", "restarts", "MiB\nfirst",
-                "MiB\nlast", "descrip-\ntors", "idle", "verdict"], [row(*each) for each in residents.items()]))
+    show(Table(["Model", "rounds", "verified", "late", "abusive", "ended", "refused", "re-\nstarts", "MiB\nfirst",
+                "MiB\nlast", "MiB\ngrown", "descrip-\ntors", "idle", "verdict"],
+               [row(*each) for each in residents.items()]))
     print()
     show(Table(["abusive connections", *residents],
                [[kind, *(f"{each.counts[kind]:,}" for each in residents.values())] for kind in KINDS]))

@@ -54,6 +54,9 @@ _DEADLINE_MS = {"serial": 600}
 _OTHERS_MS = 2500
 _STALL_S = 0.2
 _PAUSE_S = 0.02
+_WELL_BEHAVED = 6  # clients at a time
+# More cannot be these clients' own fault: a stall of this process is one visit of each, and it has few stalls.
+_MOST_LATE, _LATE_AT_ONCE = 0.1, 2 * _WELL_BEHAVED
 _MOST_IDLE_CPU = 0.2  # of one CPU, while another model has its turn
 _FEW_DESCRIPTORS, _MANY_CLIENTS = 64, 100
 
@@ -67,7 +70,7 @@ class Resident:
     descriptors: int
     counts: Counter[str] = field(default_factory=Counter)
     kib: list[int] = field(default_factory=list)
-    idle_cpu: float = 0.0  # the highest
+    idle_cpu: float | None = None  # the highest; None until the second round
     rested_at: tuple[float, float] | None = None  # when its last turn ended, and its CPU seconds then
 
 
@@ -112,8 +115,19 @@ def resident(setting: Setting, model: str) -> Iterator[Resident]:
     variant = "--state=sharded" if model == "sharded/epoll" else ""
     with _folder() as work, serving(_argv(setting, model, work, variant=variant), work) as server:
         _ask(server)
+        yield Resident(server, work, _settled_descriptors(server))
+
+
+def _settled_descriptors(server: Server) -> int:
+    """Once two readings agree: the first connection may still be on its way out."""
+    before, now = -1, _descriptors(server)
+    deadline = time.monotonic() + PATIENCE_S
+    while now != before:
+        if time.monotonic() > deadline:
+            raise Wrong(f"its descriptors do not settle: {before}, then {now}")
         time.sleep(0.1)
-        yield Resident(server, work, _descriptors(server))
+        before, now = now, _descriptors(server)
+    return now
 
 
 def _descriptors(server: Server) -> int:
@@ -149,8 +163,9 @@ def end(server: Server, work: Path, how: signal.Signals, times: int = 1) -> None
 def turn(setting: Setting, model: str, own: Resident, number: int, seconds: float, tally: Tally,
           tick: Callable[[], None]) -> None:
     name, draw = f"{model}, round {number}", random.Random(f"{setting.seed}/{model}/{number}")
-    with counted(tally, f"{name}: idle"):
-        _check_idle(own)
+    if own.rested_at is not None:
+        with counted(tally, f"{name}: idle"):
+            _check_idle(own, *own.rested_at)
     with counted(tally, f"{name}: clients"):
         _load(own, model, draw, _LOAD * seconds, tick)
     with counted(tally, f"{name}: at rest"):
@@ -164,13 +179,10 @@ def turn(setting: Setting, model: str, own: Resident, number: int, seconds: floa
         own.rested_at = time.monotonic(), sum(procfs.cpu_times(own.server.pid))
 
 
-def _check_idle(own: Resident) -> None:
-    if own.rested_at is None:
-        return
+def _check_idle(own: Resident, since: float, used: float) -> None:
     own.server.check("between turns")
-    since, used = own.rested_at
     share = (sum(procfs.cpu_times(own.server.pid)) - used) / max(1.0, time.monotonic() - since)
-    own.idle_cpu = max(own.idle_cpu, share)
+    own.idle_cpu = max(own.idle_cpu or 0.0, share)
     if share > _MOST_IDLE_CPU:
         raise Wrong(f"{share:.0%} of a CPU while idle")
 
@@ -181,13 +193,16 @@ def _stage(model: str, port: int) -> Stage:
 
 def _load(own: Resident, model: str, draw: random.Random, seconds: float, tick: Callable[[], None]) -> None:
     stage = _stage(model, own.server.port)
-    with _acting(stage, draw, {WELL_BEHAVED: 6, ABUSERS: 2 if model == "serial" else 5}):
+    with _acting(stage, draw, {WELL_BEHAVED: _WELL_BEHAVED, ABUSERS: 2 if model == "serial" else 5}):
         _wait(stage, seconds, tick)
     own.counts += stage.counts
     own.server.check()
     _check_stage(stage)
-    if stage.counts["verified"] == 0:
+    late, visits = stage.counts["late"], stage.counts["visits"]
+    if visits == 0:
         raise Wrong("no valid client was served")
+    if late > _LATE_AT_ONCE + _MOST_LATE * visits:
+        raise Wrong(f"given up on {late} valid clients and served {visits}")
 
 
 def _check_stage(stage: Stage) -> None:
@@ -232,6 +247,7 @@ def _act(stage: Stage, draw: random.Random, acts: tuple[Client, ...]) -> None:
         act = draw.choice(acts)
         try:
             act(stage, draw)
+            stage.count("visits", acts is not ABUSERS)
         except Late:
             stage.count("late")
         except Wrong as wrong:
@@ -270,6 +286,7 @@ def _restarts(setting: Setting, model: str, counts: Counter[str], draw: random.R
         generations = 0
         while not stage.over.is_set() and (generations == 0 or time.monotonic() < began + seconds):
             how, times = draw.choice((signal.SIGTERM, signal.SIGHUP, signal.SIGINT)), draw.choice((1, 1, 2))
+            stage.is_cut = times > 1
             variant = draw.choice(_VARIANTS[model])
             with _folder() as work:
                 argv = _argv(setting, model, work, stage.port, draw.randrange(1, 4), variant)

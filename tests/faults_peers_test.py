@@ -14,8 +14,8 @@ import struct
 import time
 
 import pytest
-from client import GET, Client, get, post
-from faults import EPOLL, URING, check_books, check_serves
+from client import GET, Client, check_serves, get, post
+from faults import EPOLL, URING, check_books
 from server import MODELS, PATIENCE_S, Server, serving
 
 # A head, a body in chunks, a trailer, and another request in the same breath.

@@ -11,8 +11,8 @@ import socket
 import time
 
 import pytest
-from client import GET, GET_AND_CLOSE, Client, get, mask_dates, post, take_answer
-from faults import ALWAYS, BLOCKING, EPOLL, URING, check_books, check_serves, faulty, is_older_than
+from client import GET, GET_AND_CLOSE, Client, check_serves, get, mask_dates, post, take_answer
+from faults import ALWAYS, BLOCKING, EPOLL, URING, check_books, faulty, is_older_than
 from server import CONCURRENT, FIBERS, MODELS, PATIENCE_S, SANITIZER, Server, serving, wait_until
 
 

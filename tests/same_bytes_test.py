@@ -220,7 +220,7 @@ def test_answers_are_what_http_asks_for(name: str) -> None:
 def test_models_answer_the_same_bytes(name: str) -> None:
     for each in CONVERSATIONS:
         here, there = (mask_dates(transcripts(n)[each.name]) for n in (name, MODELS[0]))
-        assert b"Date: (now)\r\n" in here
+        assert b"Date: ????" in here
         assert here == there, each.name
 
 

@@ -59,11 +59,12 @@ SANITIZER = _sanitizer()
 PATIENCE_S = 40.0 if SANITIZER else 15.0
 
 
-def wait_until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S,
+               every_s: float = 0.005) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}"
-        time.sleep(0.005)
+        time.sleep(every_s)
 
 
 class Server:

@@ -15,6 +15,8 @@ from server import BUILD
 PROGRAM = BUILD / "bench" / "sim" / "duel-sim"
 SMALL = ("--jobs", "2000", "--replications", "4", "--cores", "4", "--load", "0.5,0.8")
 
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not part of this build")
+
 
 def simulate(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(PROGRAM), *argv], capture_output=True, text=True, timeout=300, check=False)

@@ -73,22 +73,22 @@ TEST_P(connection_limits_test, gives_up_on_a_body_however_steadily_it_trickles) 
 }
 
 TEST_P(connection_limits_test, gives_each_block_of_a_body_its_time) {
-  how_.body_timeout = milliseconds(800);
+  how_.body_timeout = milliseconds(2000);
   conversation c(GetParam(), how_);
-  c.say(head_of(4 * block));
-  for (int i = 0; i < 4; ++i) {
+  c.say(head_of(10 * block));
+  for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(milliseconds(250));
     c.say(std::string(block, 'b'));
   }
-  EXPECT_TRUE(c.hear("bytes").ends_with("262144 bytes"));
+  EXPECT_TRUE(c.hear("bytes").ends_with("655360 bytes"));
 }
 
 TEST_P(connection_limits_test, times_a_body_apart_from_its_head) {
-  how_.header_timeout = milliseconds(300);
+  how_.header_timeout = milliseconds(900);
   conversation c(GetParam(), how_);
   for (int i = 0; i < 2; ++i) {
     c.say(head_of(4) + "bo");
-    std::this_thread::sleep_for(milliseconds(500));
+    std::this_thread::sleep_for(milliseconds(1100));
     c.say("dy");
     EXPECT_TRUE(c.hear("bytes").ends_with("4 bytes"));
   }

@@ -105,8 +105,45 @@ def test_setup_goes_on_without_nginx(checkout, tmp_path) -> None:
         done = _setup(checkout, tools)
         assert done.returncode == 0
         assert done.stderr.splitlines()[-2].startswith("duel: no nginx to be had: ")
-        _setup(checkout, tools, "build")
+        for command in ("test", "build"):
+            assert "nginx" not in _setup(checkout, tools, command).stderr
         assert (tools / "asked").read_text() == "-q download nginx\n" * times
+
+
+@HAS_NGINX
+def test_only_tests_and_setup_fetch_nginx(checkout, tmp_path) -> None:
+    tools = tmp_path / "tools"
+    _has_all(checkout, tools)
+    for command, asked in (("serve", False), ("build", False), ("test", True)):
+        _setup(checkout, tools, command)
+        assert (tools / "asked").exists() == asked, command
+
+
+@HAS_NGINX
+def test_nothing_stops_for_want_of_nginx(checkout, tmp_path) -> None:
+    """Somebody else's checkout."""
+    tools = tmp_path / "tools"
+    _has_all(checkout, tools)
+    (checkout / ".cache").touch()
+    done = _setup(checkout, tools)
+    assert done.returncode == 0
+    assert done.stderr.startswith("duel: cannot write ") and done.stderr.endswith("\nduel: everything is installed\n")
+    assert len(done.stderr.splitlines()) == 2
+
+
+@HAS_NGINX
+def test_the_first_of_two_at_once_wins(checkout, tmp_path) -> None:
+    """The other one is done while this one unpacks."""
+    tools = tmp_path / "tools"
+    _has_all(checkout, tools)
+    _tool(tools, "apt-get", "touch nginx_1.deb")
+    _tool(tools, "dpkg-deb", f'mkdir -p "$3/usr/sbin" {checkout}/.cache/nginx/first\n'
+                             'printf "#!/bin/sh\\n" >"$3/usr/sbin/nginx"; chmod +x "$3/usr/sbin/nginx"')
+    done = _setup(checkout, tools)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("done in 0 s\nduel: everything is installed\n")
+    assert sorted(path.name for path in (checkout / ".cache").iterdir()) == ["nginx", "setup.log"]
+    assert [path.name for path in (checkout / ".cache" / "nginx").iterdir()] == ["first"]
 
 
 def test_a_failing_installation_shows_its_last_words(checkout, tmp_path) -> None:

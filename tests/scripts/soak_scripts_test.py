@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -26,6 +27,9 @@ from scripts.suite import Tally
 HELLO = answer(b"Hello, World!", kind="text/plain")
 REFUSAL = answer(b"no\n", "400 Bad Request", "text/plain", "Connection: close\r\n")
 DATED = re.compile(rb"\?{29}")
+
+
+GIVEN_UP = answer(b"no\n", "408 Request Timeout", "text/plain", "Connection: close\r\n")
 
 
 @contextlib.contextmanager
@@ -78,10 +82,50 @@ def test_any_other_answer_is_wrong(said: bytes) -> None:
     assert not isinstance(raised.value, Late)
 
 
-def test_a_client_that_was_slow_itself_does_not_complain() -> None:
-    with answering(saying(REFUSAL)) as stage, pytest.raises(Late):
+@pytest.mark.parametrize(("said", "is_late"), [
+    (GIVEN_UP, True), (b"", True), (REFUSAL, False), (HELLO.replace(b"World", b"Wor1d"), False), (HELLO + b"x", False)])
+def test_a_client_that_was_slow_itself_does_not_complain_of_the_end(said: bytes, is_late: bool) -> None:
+    """But of every other answer."""
+    with answering(saying(said)) as stage, pytest.raises(Wrong) as raised:
         stage.shortest_s = 0.1
         ask(stage, HELLO, patience_s=0.1)
+    assert isinstance(raised.value, Late) == is_late
+
+
+@pytest.mark.parametrize("visit", (*soak_clients.WELL_BEHAVED, soak_clients.keeps_asking),
+                         ids=lambda each: each.__name__)
+def test_a_server_that_hangs_is_wrong(visit: soak_clients.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a deadline that is: it accepts, by its kernel, and never says a word."""
+    monkeypatch.setattr(soak_clients, "PATIENCE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stage = Stage(silent.getsockname()[1], shortest_s=0.01, crowd=1)
+        timer = threading.Timer(1, stage.over.set)
+        timer.start()
+        soak_turn._act(stage, random.Random(1), (visit,))
+        timer.cancel()
+    assert stage.failures and all("timed out" in each for each in stage.failures)
+    assert stage.counts["late"] == stage.counts["visits"] == 0
+
+
+def test_a_server_that_gives_up_on_too_many_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of whom may have been late."""
+    own = resident()
+    own.server.port = 1
+
+    def turn(visits: int, late: int) -> None:
+        def wait(stage: Stage, *_: object) -> None:
+            stage.over.set()
+            stage.counts.update(visits=visits, late=late)
+
+        monkeypatch.setattr(soak_turn, "_wait", wait)
+        soak_turn._load(own, "threads", random.Random(1), 0, lambda: None)
+
+    monkeypatch.setattr(soak_turn, "_act", lambda *_: None)
+    turn(1000, 100)
+    with pytest.raises(Wrong, match="given up on 200"):
+        turn(1000, 200)
+    with pytest.raises(Wrong, match="no valid client was served"):
+        turn(0, 3)
 
 
 @pytest.mark.parametrize("visit", soak_clients.WELL_BEHAVED, ids=lambda each: each.__name__)
@@ -92,6 +136,18 @@ def test_every_valid_client_sees_that_an_answer_is_not_its_own(visit: soak_clien
 
 def test_an_answer_that_a_drain_tears_is_wrong() -> None:
     with answering(saying(HELLO[:-5])) as stage, pytest.raises(Wrong, match="torn"):
+        soak_clients.keeps_asking(stage, random.Random(1))
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_an_answer_that_a_reset_tears_is_wrong_unless_all_is_to_be_cut(is_cut: bool) -> None:
+    def tear(peer: socket.socket) -> None:
+        saying(HELLO[:-5])(peer)
+        time.sleep(0.1)  # it is heard before the reset
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with answering(tear) as stage, contextlib.nullcontext() if is_cut else pytest.raises(Wrong, match="torn"):
+        stage.is_cut = is_cut
         soak_clients.keeps_asking(stage, random.Random(1))
 
 
@@ -139,18 +195,57 @@ def test_a_connection_that_stays_is_noticed() -> None:
         soak_turn._calm_down(own)
 
 
-@pytest.mark.parametrize(("kib", "is_sanitized", "is_wrong"), [
-    ([5000], False, False), ([5000, 50_000], False, False), ([5000, 50_000, 50_000], False, False),
-    ([5000, 50_000, 60_000], False, True), ([5000, 50_000, 60_000], True, False)])
-def test_growth_is_judged_from_the_second_round_on(kib: list[int], is_sanitized: bool, is_wrong: bool) -> None:
-    with pytest.raises(Wrong) if is_wrong else contextlib.nullcontext():
-        soak._check_memory(resident(kib=kib), is_sanitized)
+@pytest.mark.parametrize(("kib", "is_sanitized", "shown", "passed", "failed"), [
+    ([5000], False, "not judged", 1, 0), ([5000, 50_000], False, "not judged", 1, 0),
+    ([5000, 50_000, 50_000], False, "+0.0", 2, 0), ([5000, 50_000, 60_000], False, "+9.8", 1, 1),
+    ([5000, 50_000, 60_000], True, "not judged", 1, 0)])
+def test_growth_is_judged_from_the_second_round_on(kib: list[int], is_sanitized: bool, shown: str, passed: int,
+                                                   failed: int, monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    """A soak of rounds that were made up: beside its memory, only the end of the server is counted."""
+    monkeypatch.setattr(soak, "MODELS", ("threads",))
+    monkeypatch.setattr(soak, "resident", lambda *_: contextlib.nullcontext(resident()))
+    monkeypatch.setattr(soak, "turn", lambda setting, model, own, number, *_: own.kib.append(kib[number - 1]))
+    monkeypatch.setattr(soak, "end", lambda *_: None)
+    assert soak.soak(soak_turn.Setting(Path(), 1, is_sanitized, False), len(kib), 0) == (failed == 0)
+    told = capsys.readouterr().out
+    assert told.endswith(f"\n{passed} passed, {failed} failed\n")
+    assert f" {shown} " in told
+
+
+def test_a_server_that_does_not_start_well_fails_its_model_only(monkeypatch: pytest.MonkeyPatch,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    def start(setting: soak_turn.Setting, model: str) -> Any:
+        raise {"serial": Wrong("torn"), "threads": UserError("io_uring_setup is refused")}.get(model, OSError("gone"))
+
+    monkeypatch.setattr(soak, "resident", start)
+    assert not soak.soak(soak_turn.Setting(Path(), 1, False, False), 1, 0)
+    told = capsys.readouterr().out
+    assert "\nfailed: serial: start: torn\n" in told and "\nleft out: threads (" in told
+    assert told.endswith(f"\n0 passed, {len(soak_turn.MODELS) - 1} failed\n")
+
+
+def test_idle_is_judged_from_the_second_turn_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_load", "_calm_down", "_restarts", "_few_descriptors"):
+        monkeypatch.setattr(soak_turn, name, lambda *_: None)
+    own, tally = resident(), Tally()
+    for _ in range(2):
+        soak_turn.turn(soak_turn.Setting(Path(), 1, False, False), "threads", own, 1, 0, tally, lambda: None)
+    assert (tally.passed, tally.failed) == (4 + 5, 0)
+    assert own.idle_cpu is not None
 
 
 def test_a_server_that_is_busy_with_nothing_is_noticed() -> None:
     used = sum(os.times()[:2])
     with pytest.raises(Wrong, match="while idle"):
-        soak_turn._check_idle(resident(rested_at=(time.monotonic() - 1, used - 1)))
+        soak_turn._check_idle(resident(), time.monotonic() - 1, used - 1)
+
+
+def test_descriptors_are_counted_when_they_have_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter((9, 8, 7, 7, 5))
+    monkeypatch.setattr(soak_turn, "_descriptors", lambda server: next(seen))
+    monkeypatch.setattr(soak_turn.time, "sleep", lambda _: None)
+    assert soak_turn._settled_descriptors(resident().server) == 7
 
 
 @pytest.mark.parametrize(("code", "said", "live", "message"), [

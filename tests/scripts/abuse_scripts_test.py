@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from scripts import abuse, servers
+from scripts import abuse, processes, servers
 from scripts.errors import UserError
 from scripts.paths import ROOT
 
@@ -53,6 +53,17 @@ def test_slow_clients_that_cannot_come_are_one_line(fake, tmp_path) -> None:
     with servers.serving(fake, tmp_path) as server:
         server.port = 1
         with pytest.raises(UserError, match="do not stand: ConnectionRefusedError"):
+            with abuse.slow_clients(server, tmp_path, 1, 1, []):
+                pass
+
+
+def test_slow_clients_that_end_without_a_report_are_one_line(fake, tmp_path, monkeypatch) -> None:
+    """Killed after their grace."""
+    silent = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_DFL); "
+                                    "print('holding', flush=True); time.sleep(60)"]
+    monkeypatch.setattr(abuse, "running", lambda argv, **options: processes.running(silent, **options))
+    with servers.serving(fake, tmp_path) as server:
+        with pytest.raises(UserError, match="did not say what they did: they said nothing"):
             with abuse.slow_clients(server, tmp_path, 1, 1, []):
                 pass
 
