@@ -314,10 +314,13 @@ void parser::check_head() noexcept {
   message_.method = *method;
   if (hosts_ > 1) return fail(400, "more than one Host header");
   if (hosts_ == 0 && llhttp_.http_minor > 0) return fail(400, "no Host header");
-  // Empty: the client knows no name for this server.
-  auto host = trimmed(value_of(field::host));
-  if (!host.empty() && (host.size() > max_value || !is_authority(host)))
-    return fail(400, "the Host header is malformed");
+  if (auto& host = value_of(field::host); host != good_host_) {
+    // Empty: the client knows no name for this server.
+    auto name = trimmed(host);
+    if (host.size() > max_value || (!name.empty() && !is_authority(name)))
+      return fail(400, "the Host header is malformed");
+    good_host_.swap(host);
+  }
   auto target = split_target(message_);
   if (target == target_is::malformed) fail(400, "the request target is malformed");
   if (target == target_is::elsewhere) fail(421, "only http is spoken here");

@@ -119,6 +119,7 @@ class parser {
   const limits most_;
   // Values, cut after max_value. Those of lists: a comma before each line's.
   std::string values_[static_cast<std::size_t>(field::other)];
+  std::string good_host_;  // the last one checked: a connection's hardly ever changes
   refusal error_;
   request message_;
 };

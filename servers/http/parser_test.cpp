@@ -163,6 +163,16 @@ TEST(parser, refuses_what_is_no_host) {
   EXPECT_EQ(read(head("Host: " + std::string(264, 'a') + "\r\n"), 100),
             "0 /? keep []\nidle");
   EXPECT_EQ(read(head("Host: " + std::string(265, 'a') + "\r\n"), 100), "400");
+  // What is not kept could be anything.
+  EXPECT_EQ(read(head("Host: a" + std::string(265, ' ') + "b\r\n"), 100), "400");
+}
+
+TEST(parser, judges_the_host_of_every_request) {
+  const std::string a = head("Host: a\r\n"), b = head("Host: b:80\r\n");
+  const std::string said = "0 /? keep []\n";
+  EXPECT_EQ(read_all_ways(a + a + b + a), said + said + said + said + "idle");
+  EXPECT_EQ(read_all_ways(a + head("Host: a b\r\n")), said + "400");
+  EXPECT_EQ(read_all_ways(a + head("")), said + "400");
 }
 
 TEST(parser, ignores_chunk_extensions) {
