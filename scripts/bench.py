@@ -85,7 +85,7 @@ def run_all(chosen: list[Scenario], settings: Settings, names: list[str], force:
     """One after the other; each leaves its result even when a later one fails."""
     documents = []
     for index, (scenario, name) in enumerate(zip(chosen, names, strict=True)):
-        left = sum(_seconds(each, settings) for each in chosen[index:])
+        left = sum(seconds(each, settings) for each in chosen[index:])
         print(f"bench {scenario.name}: {index + 1} of {len(chosen)}, about {duration(left)} left", file=sys.stderr)
         documents.append(run(scenario, settings, name, force))
     if json_file is not None:
@@ -93,7 +93,7 @@ def run_all(chosen: list[Scenario], settings: Settings, names: list[str], force:
         print(f"written to {shown(json_file)}")
 
 
-def _seconds(scenario: Scenario, settings: Settings) -> float:
+def seconds(scenario: Scenario, settings: Settings) -> float:
     runs = len(scenario.rows) * len(settings.points(scenario)) * settings.times
     return runs * _run_s(scenario, settings) + len(scenario.rows) * _START_S + _WRITE_S
 
@@ -111,7 +111,7 @@ def run(scenario: Scenario, settings: Settings, name: str, force: bool,
     points, times = settings.points(scenario), settings.times
     runs: dict[tuple[int | None, str], list[Any]] = {(p, row.name): [] for p in points for row in scenario.rows}
     with results.folder(name, force) as folder, Progress(f"bench {scenario.name}",
-                                                         _seconds(scenario, settings)) as progress:
+                                                         seconds(scenario, settings)) as progress:
         check_starts(scenario, command, progress)
         orders = []
         for repeat in range(times):

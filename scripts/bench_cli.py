@@ -8,21 +8,24 @@ from __future__ import annotations
 import argparse
 
 from scripts.errors import UserError
-from scripts.flags import Parser, absolute, percents, positive, words
+from scripts.flags import Parser, absolute, handler_times, multiple, percents, positive, words
 from scripts.paths import ROOT
 
 _CONTENTS = """\
 benchmarks of their own, each with its own flags (./duel bench NAME --help):
+  answer    which is better here, in every regime that this machine can measure: one page
   table     the seed table: every model under wrk -t4 -c1000 --latency (same as ./duel demo)
   floor     CPU time a request of a model against the floor, in interleaved pairs
   counters  CPU time a request with and without the counters, in interleaved pairs
   abuse     throughput and errors of each model beside 1,000 slow and 1,000 idle connections
   agreement whether duel-load says the same as wrk and h2load, in interleaved pairs
+  theory    whether latencies follow the queues that the models stand for, simulated from measured costs
+  crossover from which handler time on stealing carries more than sharding, measured and predicted
   micro     micro-benchmarks of tasks, wakers, queues and timers
 
 scenarios, one file each in bench/scenarios/ (./duel bench --list says what they ask):
 """
-_KINDS = ("table", "floor", "counters", "abuse", "agreement", "micro")
+_KINDS = ("answer", "table", "floor", "counters", "abuse", "agreement", "theory", "crossover", "micro")
 
 
 def _bench_parser() -> Parser:
@@ -60,6 +63,19 @@ def _kinds_parser() -> Parser:
         return kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",
                                 allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
 
+    answer = command("answer", "which is better here, in every regime that this machine can measure", "One page in\n"
+                     "results/NAME/: a verdict with effect and interval, no difference shown, or cannot be measured\n"
+                     "here. About 20 minutes; cut off, the same command goes on.")
+    answer.add_argument("--blocks", type=positive, metavar="N", help="random blocks a regime (default: 11; "
+                        "all regimes together take 10 to decide)")
+    answer.add_argument("--quick", action="store_true", help="2 blocks, 1 s a run: 4 minutes at most, too short "
+                        "to decide")
+    answer.add_argument("--only", type=words, metavar="R,R", help="these regimes (--list)")
+    answer.add_argument("--list", action="store_true", help="name the regimes, and whether this machine can "
+                        "measure them")
+    answer.add_argument("--seed", type=positive, metavar="S", help="of order and load (default: drawn)")
+    answer.add_argument("--name", help="folder in results/ (default: answer-<UTC time>)")
+    answer.add_argument("--force", action="store_true", help="replace an existing results/NAME")
     table_flags(command("table", "the seed table", "As ./duel demo."))
     floor = command("floor", "CPU time a request against the floor", "Sharded against raw io_uring,\nstealing "
                     "against raw epoll; pinned to one CPU, then sharing two with wrk.")
@@ -78,6 +94,30 @@ def _kinds_parser() -> Parser:
     for each in (floor, abuse, agreement):
         each.add_argument("--name", help="also write results/NAME/")
         each.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    theory = command("theory", "whether latencies follow the queues that the models stand for", "Mean and p99 against\n"
+                     "load: sharded against k x M/G/1, stealing against its own simulation and M/G/k.")
+    theory.add_argument("--blocks", type=positive, metavar="N", help="random blocks of every row and load (default: 4)")
+    theory.add_argument("--duration", type=positive, metavar="S", help="seconds a run at the higher loads, half of it "
+                        "at the others (default: 12)")
+    theory.add_argument("--quick", action="store_true", help="2 blocks, 5 s, two loads")
+    theory.add_argument("--service", metavar="TEXT", help="as duel-load's (default: exp:1ms, and a bimodal one)")
+    theory.add_argument("--seed", type=positive, metavar="N", help="of order and load (default: drawn)")
+    theory.add_argument("--name", help="folder in results/ (default: theory-<UTC time>)")
+    theory.add_argument("--force", action="store_true", help="replace an existing results/NAME")
+    crossover = command("crossover", "from which handler time on stealing carries more than sharding", "Exponential\n"
+                        "handler times; peaks, rates within a p99 limit, duel-sim's prediction. Writes results/NAME/:\n"
+                        "result.json, machine.json, table.md, plots, raw duel-load output.")
+    crossover.add_argument("--blocks", type=positive, metavar="N", help="random blocks (default: 3; 10 is usual)")
+    crossover.add_argument("--handler-us", type=handler_times, metavar="H,H", help="mean handler times, in "
+                           "microseconds (default: 0,5,20,50,200,1000)")
+    crossover.add_argument("--slo", type=multiple, default=10.0, metavar="X", help="the limit: p99 within X times "
+                           "handler time and cost of a request (default: 10)")
+    crossover.add_argument("--duration", type=positive, metavar="S", help="seconds a run, or more where a p99 "
+                           "takes more (default: 2)")
+    crossover.add_argument("--quick", action="store_true", help="one block of 1 s runs at 0,50,1000")
+    crossover.add_argument("--seed", type=positive, metavar="S", help="of order and load (default: drawn)")
+    crossover.add_argument("--name", help="folder in results/ (default: crossover-<UTC time>)")
+    crossover.add_argument("--force", action="store_true", help="replace an existing results/NAME")
     micro = command("micro", "micro-benchmarks", "Medians with their range.")
     micro.add_argument("--filter", metavar="RE", help="only benchmarks that match this regular expression")
     micro.add_argument("--repetitions", type=positive, default=5, metavar="N", help="default: 5")
@@ -171,8 +211,17 @@ def _campaigns(given: argparse.Namespace) -> None:
 def _kind(given: argparse.Namespace) -> None:
     from scripts import abuse, agreement, counters_cost, floor, micro, results
     from scripts.build import build
+    if given.bench == "answer":
+        _answer(given)
+        return
     if given.bench == "table":
         table(given)
+        return
+    if given.bench == "theory":
+        _theory(given)
+        return
+    if given.bench == "crossover":
+        _crossover(given)
         return
     if given.bench == "micro":
         micro.check(given.filter, given.json)
@@ -193,3 +242,37 @@ def _kind(given: argparse.Namespace) -> None:
         results.check_name(given.name, given.force)
     build("release", kind.PROGRAMS)
     kind.run(given.pairs, given.duration, given.json, given.name, given.force)
+
+
+def _theory(given: argparse.Namespace) -> None:
+    from scripts import results, theory
+    from scripts.build import build
+    settings = theory.Settings(given.blocks, given.duration, given.quick, given.seed, given.service)
+    name = given.name or results.default_name("theory")
+    theory.check(settings)
+    results.check_name(name, given.force)
+    build("release", theory.PROGRAMS)
+    theory.run(settings, name, given.force)
+
+
+def _crossover(given: argparse.Namespace) -> None:
+    from scripts import crossover, results
+    from scripts.build import build
+    settings = crossover.Settings(given.quick, given.blocks, given.handler_us, given.slo, given.duration, given.seed)
+    name = given.name or results.default_name("crossover")
+    results.check_name(name, given.force)
+    crossover.check(settings)
+    build("release", crossover.PROGRAMS)
+    crossover.run(settings, name, given.force)
+
+
+def _answer(given: argparse.Namespace) -> None:
+    from scripts import answer
+    from scripts.build import build
+    settings = answer.settings(given.blocks, given.quick, given.seed, given.only)
+    if given.list:
+        answer.show_list()
+        return
+    answer.check(settings, given.name, given.force)
+    build("release", answer.PROGRAMS)
+    answer.run(settings, given.name, given.force)

@@ -70,7 +70,8 @@ def run(expression: str | None, count: Callable[[str, bool], None]) -> None:
     if chosen:
         _models(["--all"] if expression is None else chosen, len(chosen), wanted, count)
     if has_mutants:
-        rows = mutants.run_all(lambda name: wanted(f"mutant: {name}"), weakens(expression))
+        rows = mutants.run_all(lambda name: wanted(f"mutant: {name}"), weakens(expression),
+                               models_hold=expression is None)
         for row in rows:
             count(f"mutant: {row.name}", row.is_right)
         if any(not row.is_right for row in rows):

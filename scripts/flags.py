@@ -44,3 +44,26 @@ def percents(text: str) -> tuple[float, ...]:
     if any(not 0 < each <= 200 for each in found):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of percents, above 0 and at most 200 (as 30,50)")
     return tuple(each / 100 for each in found)
+
+
+def handler_times(text: str) -> tuple[float, ...]:
+    """`0,5,50` in microseconds, each once, in rising order."""
+    found = _numbers(text)
+    if not found or not all(0 <= each <= 1e6 for each in found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of microseconds, from 0 to 1,000,000 (as 0,5,50)")
+    return tuple(sorted(set(found)))
+
+
+def multiple(text: str) -> float:
+    found = _numbers(text)
+    if len(found) != 1 or not 1 < found[0] <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 1, at most 1,000,000")
+    return found[0]
+
+
+def _numbers(text: str) -> list[float]:
+    """None of them where one is no number; NaN lies in no range."""
+    try:
+        return [float(each) for each in words(text)]
+    except ValueError:
+        return []

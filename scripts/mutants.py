@@ -329,15 +329,18 @@ def _weaken(part: int) -> dict:
 
 # --- all of it -------------------------------------------------------------------------------------
 
-def run_all(only: Callable[[str], bool] = lambda name: True, weakens: bool = True) -> list[Row]:
-    """Every mutant whose name is wanted; with `weakens` also those of memory orders."""
+def run_all(only: Callable[[str], bool] = lambda name: True, weakens: bool = True,
+            models_hold: bool = False) -> list[Row]:
+    """Every mutant whose name is wanted; with `weakens` also those of memory orders. `models_hold`: all of them have
+    just been explored without a patch, and what came out is told elsewhere."""
     patches = [each for each in map(read_patch, sorted(FOLDER.glob("*.patch"))) if only(each.name)]
     listed = read_equivalent(EQUIVALENT.read_text()) if EQUIVALENT.is_file() else {}
     CACHE.mkdir(exist_ok=True)
     kit = Kit()
     line = Line("mutants")
     with processes.pool(JOBS) as pool:
-        unpatched = {each: pool.submit(fails_unpatched, *each) for patch in patches for each in patch.models}
+        unpatched = {} if models_hold else {
+            each: pool.submit(fails_unpatched, *each) for patch in patches for each in patch.models}
         tasks = [pool.submit(try_patch, kit, each) for each in patches]
         weaker = [pool.submit(_weaken, part) for part in range(1, JOBS + 1)] if weakens else []
         everything = [*unpatched.values(), *tasks, *weaker]

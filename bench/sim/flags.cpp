@@ -121,7 +121,8 @@ void declare(CLI::App& app, flags& f) {
   app.add_option(
       "--place", f.place,
       "where a request comes in under stealing: home (its connection's), random, "
-      "shortest, poller (one worker polls for all; times in microseconds)");
+      "shortest, reactor (home's, once it polls), poller (one worker polls for all; "
+      "times in microseconds)");
   app.add_option("--reserved", f.reserved, "cores for short requests only (default: 1)");
   app.add_option("--short", f.short_limit,
                  "what is short (default: between the modes, or the mean)")

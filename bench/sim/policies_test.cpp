@@ -58,8 +58,8 @@ TEST(policies, no_job_is_lost_and_no_time) {
 }
 
 TEST(policies, stealing_loses_nothing_wherever_requests_come_in) {
-  for (auto place :
-       {placement::home, placement::random, placement::shortest, placement::poller}) {
+  for (auto place : {placement::home, placement::random, placement::shortest,
+                     placement::reactor, placement::poller}) {
     for (unsigned cores : {1u, 2u, 3u, 64u}) {
       auto s = with_everything(policy_kind::stealing);
       s.place = place;
@@ -244,6 +244,17 @@ TEST(policies, a_poller_that_computes_leaves_others_asleep) {
   double home = simulate(s).mean.value;
   s.place = placement::poller;
   EXPECT_GT(simulate(s).mean.value, 1.1 * home);
+}
+
+// What has come to a core that computes can be stolen only after that core has polled.
+TEST(policies, events_of_a_core_that_computes_wait_for_it) {
+  auto s = open_loop(policy_kind::stealing, 2, 0.5);
+  double home = simulate(s).mean.value;
+  s.place = placement::reactor;
+  double reactor = simulate(s).mean.value;
+  s.policy = policy_kind::partitioned;
+  EXPECT_GT(reactor, 1.15 * home);
+  EXPECT_LT(reactor, 0.95 * simulate(s).mean.value);
 }
 
 }  // namespace

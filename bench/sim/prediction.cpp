@@ -72,7 +72,8 @@ std::optional<prediction> predict(const setup& s) {
       // Free stealing never leaves a core idle beside a waiting job; the order differs,
       // and with it the tail, but the mean of M/M/k does not.
       bool is_exponential = s.service.kind() == shape::exponential && s.cost.request == 0;
-      if (s.place == placement::poller || !is_exponential) return {};
+      bool hides = s.place == placement::poller || s.place == placement::reactor;
+      if (hides || !is_exponential) return {};
       auto p = first_come(s, s.cores, "");
       p.quantiles.reset();
       return p;

@@ -19,10 +19,10 @@ constexpr std::array policies{std::pair{policy_kind::central, "central"sv},
                               std::pair{policy_kind::shard_sharing, "ps-shard"sv},
                               std::pair{policy_kind::reserved, "reserved"sv}};
 
-constexpr std::array placements{std::pair{placement::home, "home"sv},
-                                std::pair{placement::random, "random"sv},
-                                std::pair{placement::shortest, "shortest"sv},
-                                std::pair{placement::poller, "poller"sv}};
+constexpr std::array placements{
+    std::pair{placement::home, "home"sv}, std::pair{placement::random, "random"sv},
+    std::pair{placement::shortest, "shortest"sv},
+    std::pair{placement::reactor, "reactor"sv}, std::pair{placement::poller, "poller"sv}};
 
 std::string_view find_name(const auto& table, auto value) {
   for (const auto& [each, name] : table) {

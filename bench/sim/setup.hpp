@@ -30,10 +30,11 @@ constexpr bool steals(policy_kind policy) {
 
 // Where a request comes in under stealing.
 enum class placement {
-  home,      // at its connection's core (--reactor=per-worker)
+  home,      // at its connection's core, where others see it at once
   random,    // anywhere
   shortest,  // at the core with the fewest jobs
-  poller     // at the one worker that polls, as --reactor=turn of our scheduler
+  reactor,   // at its connection's core, once that polls (--reactor=per-worker)
+  poller     // at the one worker that polls (--reactor=shared)
 };
 
 std::string_view name_of(placement where);

@@ -27,6 +27,11 @@ class stealing final : public policy {
       return;
     }
     auto id = choose(engine_.jobs()[j]);
+    if (given_.place == placement::reactor) {
+      workers_[id].events.push(engine_.jobs(), j);
+      if (workers_[id].is_parked()) wake(id);
+      return;
+    }
     workers_[id].queue.push(engine_.jobs(), j);
     ++queued_;
     if (workers_[id].is_parked()) return wake(id);
@@ -48,7 +53,7 @@ class stealing final : public policy {
     state doing = state::waking;
     bool is_searcher = false;
     job_id job = none;
-    job_queue queue;
+    job_queue queue, events;  // events: of its own reactor, not yet polled
     std::uint32_t victim = 0, victims_left = 0;
     std::size_t place_in_parked = 0;
     unsigned tick = 0;
@@ -60,7 +65,9 @@ class stealing final : public policy {
 
   // Among equals from a random one on.
   std::uint32_t choose(const job& j) {
-    if (given_.place == placement::home) return j.home;
+    if (given_.place == placement::home || given_.place == placement::reactor) {
+      return j.home;
+    }
     auto first = engine_.decisions().below(count_);
     auto best = first;
     for (std::uint32_t i = 1; i < count_ && given_.place == placement::shortest; ++i) {
@@ -72,8 +79,10 @@ class stealing final : public policy {
 
   void next(std::uint32_t id) {
     auto& w = workers_[id];
-    bool polls = given_.place == placement::poller;
+    bool is_own = given_.place == placement::reactor;
+    bool polls = is_own || given_.place == placement::poller;
     if (polls && ++w.tick % maintenance_every == 0) poll(id);
+    if (is_own && w.queue.is_empty()) poll(id);  // own events before others' jobs
     if (w.queue.is_empty()) return begin_search(id);
     run_own(id);
   }
@@ -164,6 +173,7 @@ class stealing final : public policy {
     if (searchers_ == 0 && queued_ > workers_[id].queue.size() && count_ > 1) {
       return begin_search(id);
     }
+    if (given_.place == placement::reactor) poll(id);
     if (given_.place == placement::poller && turn_ == none) poll(id);
     if (!workers_[id].queue.is_empty()) return run_own(id);
     park(id);
@@ -198,16 +208,18 @@ class stealing final : public policy {
     wake(id);
   }
 
-  // --- the one that polls ---
+  // --- polling: each its own, or one for all ---
 
   void poll(std::uint32_t id) {
     auto& w = workers_[id];
+    bool is_for_all = given_.place == placement::poller;
+    auto& events = is_for_all ? kernel_ : w.events;
     unsigned taken = 0;
-    for (; taken < events_a_poll && !kernel_.is_empty(); ++taken, ++queued_) {
-      w.queue.push(engine_.jobs(), kernel_.pop(engine_.jobs()));
+    for (; taken < events_a_poll && !events.is_empty(); ++taken, ++queued_) {
+      w.queue.push(engine_.jobs(), events.pop(engine_.jobs()));
     }
     if (taken > 1) return wake_a_searcher();
-    if (taken == 1 && turn_ == none && !is_watched_ && !parked_.empty()) {
+    if (is_for_all && taken == 1 && turn_ == none && !is_watched_ && !parked_.empty()) {
       is_watched_ = true;
       engine_.set_timer(watch_for, count_ + parked_.back());
     }

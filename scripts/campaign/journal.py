@@ -64,7 +64,7 @@ class Journal:
 
     @property
     def starts(self) -> list[dict[str, Any]]:
-        return _read(self.folder / "starts.json") or []
+        return read(self.folder / "starts.json") or []
 
     @property
     def calibration(self) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ class Journal:
 
     @property
     def machine(self) -> dict[str, Any] | None:
-        return _read(self.folder / "machine.json")
+        return read(self.folder / "machine.json")
 
     def keep(self, name: str, document: Any) -> None:
         results.write_json(self.folder / name, document)
@@ -89,7 +89,7 @@ class Journal:
                    for number, row, point in slots}
         found = {}
         for path in sorted(self._runs.glob("[0-9]*.json")):
-            run = _read(path)
+            run = read(path)
             if run is None:
                 continue
             number = run.get("number")
@@ -116,7 +116,7 @@ class Journal:
         results.replace(self.folder, results.RESULTS / name)
 
 
-def _read(path: Path) -> Any:
+def read(path: Path) -> Any:
     """A file's JSON; None when it is not there, or is not whole (the machine lost power)."""
     try:
         return json.loads(path.read_bytes())
@@ -125,7 +125,7 @@ def _read(path: Path) -> Any:
 
 
 def _calibration(folder: Path) -> dict[str, Any] | None:
-    found = _read(folder / "calibration.json")
+    found = read(folder / "calibration.json")
     return found if isinstance(found, dict) and isinstance(found.get("rates"), dict) else None
 
 
@@ -140,7 +140,7 @@ def unfinished(name: str) -> Path:
 def same_plan(scenario: str, plan: dict[str, Any], any_seed: bool) -> str | None:
     """The newest unfinished campaign of this plan that nobody named."""
     for folder in sorted(results.RESULTS.glob(f"{scenario}-*{UNFINISHED}"), reverse=True):
-        kept = _read(folder / "plan.json")
+        kept = read(folder / "plan.json")
         if kept is not None and not differences(kept["plan"], _with_seed(plan, kept, any_seed)):
             return folder.name.removesuffix(UNFINISHED)
     return None
@@ -159,10 +159,10 @@ def opened(name: str, plan: dict[str, Any], where: dict[str, Any], force: bool,
     results.check_name(name, force)
     plan, where = json.loads(json.dumps([plan, where]))
     folder = unfinished(name)
-    with _locked(folder):
+    with locked(folder):
         _end_leftovers(folder / "work")
         _tidy(folder)
-        kept = _read(folder / "plan.json")
+        kept = read(folder / "plan.json")
         if kept is not None:
             problem = _problem(kept, _with_seed(plan, kept, any_seed), where) or _lost(folder)
             if problem is not None and not force:
@@ -172,7 +172,7 @@ def opened(name: str, plan: dict[str, Any], where: dict[str, Any], force: bool,
                 kept = None
         if kept is None:
             _begin(folder, {"schema_version": 1, "plan": plan, "where": where})
-            kept = _read(folder / "plan.json")
+            kept = read(folder / "plan.json")
         journal = Journal(folder, kept)
         done = len(journal.runs())
         if journal.starts:
@@ -222,7 +222,7 @@ def _tidy(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -63,8 +63,10 @@ def load_argv(plan: Plan, point: Point, rate: float | None, seed: int, command: 
 
 
 def replicate(server: list[str], load: list[str], plan: Plan, point: Point, work: Path,
-              tick: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """The figures of one server start, as result.json has them, and `load`, the loader's own JSON."""
+              tick: Callable[[], None] = lambda: None, look: Callable[[int], None] = lambda pid: None,
+              ) -> dict[str, Any]:
+    """The figures of one server start, as result.json has them, and `load`, the loader's own JSON. `look` is called
+    with the server's pid as often as its CPU time is read."""
     before = host.reading()
     run: dict[str, Any] = {"server_argv": server, "load_argv": load, "peak_mib": None}
     failures: list[str] = []
@@ -72,7 +74,7 @@ def replicate(server: list[str], load: list[str], plan: Plan, point: Point, work
     with serving([*server, "--stats-file", shown(work / STATS)], work) as child:
         run["ready_line"] = child.ready_line
         try:
-            found = _load(child, load, plan, work, watched, tick)
+            found = _load(child, load, plan, work, watched, tick, look)
             run["peak_mib"] = procfs.usage(child.pid).peak_kib / 1024
             _stop(child)
         except _Failed as failed:
@@ -98,7 +100,7 @@ def _stop(server: Server) -> None:
 
 
 def _load(server: Server, argv: list[str], plan: Plan, work: Path, watched: Watched,
-          tick: Callable[[], None]) -> dict[str, Any]:
+          tick: Callable[[], None], look: Callable[[int], None]) -> dict[str, Any]:
     full = [*argv, "--json", shown(work / LOAD), f"{server.url.rstrip('/')}{plan.path}"]
     began = time.monotonic()
     early_at, late_at = began + 0.8 * plan.warmup_s, began + plan.warmup_s + 0.95 * plan.duration_s
@@ -107,6 +109,7 @@ def _load(server: Server, argv: list[str], plan: Plan, work: Path, watched: Watc
             full, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as child:
         while child.poll() is None:
             _sample(server, watched, early_at, late_at)
+            look(server.pid)
             if time.monotonic() > deadline:
                 raise _Failed(f"loader: did not end within {_PATIENCE_S:g} s of its time")
             tick()

@@ -16,10 +16,11 @@ def duel(*argv: str, **options) -> subprocess.CompletedProcess[str]:
                           **options)
 
 
-@pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["fuzz"], ["demo"], ["bench"], ["bench", "table"],
-                                  ["bench", "floor"], ["bench", "counters"], ["bench", "abuse"], ["bench", "micro"],
-                                  ["serve"], ["clean"], ["explore"], ["load"],
-                                  ["simulate"], ["report"], ["compare"], ["stats"], ["audit"], ["machine"]])
+@pytest.mark.parametrize("argv", [[], ["setup"], ["build"], ["test"], ["fuzz"], ["demo"], ["bench"],
+                                  ["bench", "answer"], ["bench", "table"], ["bench", "floor"], ["bench", "counters"],
+                                  ["bench", "abuse"], ["bench", "micro"], ["bench", "crossover"], ["bench", "theory"],
+                                  ["serve"], ["clean"], ["explore"], ["load"], ["simulate"], ["report"], ["compare"],
+                                  ["stats"], ["audit"], ["machine"]])
 def test_every_command_explains_itself(argv: list[str]) -> None:
     done = duel(*argv, "--help")
     assert done.returncode == 0

@@ -1,0 +1,192 @@
+"""What the crossover's runs say: costs, ratios within a block, who wins, the table and its notes. Pure."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scripts import crossover_rules as rules
+from scripts import crossover_theory as theory
+from scripts.campaign.summary import CONFIDENCE, THRESHOLD
+from scripts.comparison import Comparison, paired_comparison, with_holm
+from scripts.summary import fewest, median_interval, plain
+from scripts.tables import Table
+
+NONE, NOT_HERE = "—", "not here"
+PEAK, CAPACITY = "peak", "capacity"
+_STEALING, _SHARDED = "stealing", "sharded"
+
+ByBlock = dict[int, float]
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """A median, between order statistics where there are enough values, else between the ends."""
+    bounds = median_interval(values, CONFIDENCE)
+    low, high = (bounds.low, bounds.high) if bounds else (min(values), max(values))
+    return {"median": statistics.median(values), "low": low, "high": high, "n": len(values),
+            "is_interval": bounds is not None}
+
+
+def compared(stealing: ByBlock, sharded: ByBlock) -> Comparison | None:
+    """Stealing / sharded over the blocks that have both."""
+    blocks = sorted(stealing.keys() & sharded.keys())
+    if not blocks:
+        return None
+    return paired_comparison([sharded[each] for each in blocks], [stealing[each] for each in blocks], CONFIDENCE,
+                             THRESHOLD)
+
+
+def ratio_json(found: Comparison) -> dict[str, Any]:
+    """`low` and `high` are the interval's, or the range over the blocks where these are too few for one."""
+    ratios, bounds = ratios_of(found), found.interval
+    return {"n": found.n, "ratios": ratios, "ratio": found.ratio, "low": bounds.low if bounds else min(ratios),
+            "high": bounds.high if bounds else max(ratios), "is_interval": bounds is not None, "p": found.p,
+            "p_holm": found.p_adjusted, "winner": winner(found)}
+
+
+def ratios_of(found: Comparison) -> list[float]:
+    return [math.exp(each) for each in found.log_ratios]
+
+
+def winner(found: Comparison) -> str:
+    """`?`: every block says so, and they are too few for an interval."""
+    side = _STEALING if found.ratio > 1 else _SHARDED
+    if found.different:
+        return side
+    ratios = ratios_of(found)
+    agree = len(ratios) > 1 and (min(ratios) > 1 + THRESHOLD or max(ratios) < 1 / (1 + THRESHOLD))
+    return f"{side}?" if found.interval is None and agree else "~"
+
+
+def corrected(found: dict[Any, Comparison]) -> dict[Any, Comparison]:
+    """Holm over one measure of one pair of rows: a curve."""
+    return dict(zip(found, with_holm(list(found.values())), strict=True)) if found else {}
+
+
+def fewest_blocks(handlers: int) -> int:
+    """With fewer blocks nothing of a curve can be shown."""
+    return next(n for n in range(fewest(CONFIDENCE), 100) if 2 * handlers / 2**n <= 1 - CONFIDENCE)
+
+
+def lines(pair: tuple[str, str], handlers: Iterable[float], peaks: dict[tuple[str, float], ByBlock],
+          capacities: dict[tuple[str, float], ByBlock], why: dict[tuple[str, float], list[str]],
+          costs: tuple[float, float], loader_us: float, curve: theory.Curve) -> list[dict[str, Any]]:
+    """One pair of rows, a line a handler time; `peaks` and `capacities` by row and handler time, `why` there is none.
+    `loader_us`: as theory.peak_ratio wants it."""
+    stealing, sharded = pair
+    handlers, found = list(handlers), {}
+    for measure, figures in ((PEAK, peaks), (CAPACITY, capacities)):
+        curves = {handler: made for handler in handlers if (made := compared(
+            figures.get((stealing, handler), {}), figures.get((sharded, handler), {}))) is not None}
+        found[measure] = corrected(curves)
+    made = []
+    for handler in handlers:
+        simulated, formula = curve.at(handler)
+        peak, capacity = found[PEAK].get(handler), found[CAPACITY].get(handler)
+        reasons = list(dict.fromkeys([*why.get((stealing, handler), []), *why.get((sharded, handler), [])]))
+        made.append({
+            "stealing": stealing, "sharded": sharded, "handler_us": handler,
+            PEAK: peak and ratio_json(peak), CAPACITY: capacity and ratio_json(capacity), "left_out": reasons,
+            "predicted": {"peak": theory.peak_ratio(costs, handler, loader_us), "formula": formula,
+                          "simulated": simulated and dict(zip(("value", "low", "high"), simulated, strict=True))},
+            "winner": _word(peak and winner(peak), capacity and winner(capacity))})
+    return made
+
+
+def _word(peak: str | None, capacity: str | None) -> str:
+    return capacity or (f"{peak} (peak)" if peak else NONE)
+
+
+def cell(ratio: dict[str, Any] | None) -> str:
+    if ratio is None:
+        return NONE
+    bounds = f" ({ratio['low']:.2f}..{ratio['high']:.2f})" if ratio["n"] > 1 else ""
+    return f"{'~ ' if ratio['winner'] == '~' else ''}x{ratio['ratio']:.2f}{bounds}"
+
+
+def capacity_cell(line: dict[str, Any]) -> str:
+    is_unknown = line[CAPACITY] is None and any(each.startswith(rules.CANNOT) for each in line["left_out"])
+    return NOT_HERE if is_unknown else cell(line[CAPACITY])
+
+
+def table(found: list[dict[str, Any]]) -> Table:
+    rows, sections = [], {}
+    for line in found:
+        title = f"{line['stealing']} / {line['sharded']}"
+        if title not in sections.values():
+            sections[len(rows)] = title
+        said = line["predicted"]
+        simulated = f"x{said['simulated']['value']:.2f}" if said["simulated"] else NONE
+        rows.append([f"{line['handler_us']:g}", cell(line[PEAK]), f"x{said['peak']:.2f}", capacity_cell(line),
+                     simulated, f"x{said['formula']:.2f}", line["winner"]])
+    return Table(["handler\nµs", "peak req/s\nmeasured", "by cost", "req/s within the limit\nmeasured", "simulated",
+                  "formula", "winner"], rows, sections)
+
+
+def crossings(pairs: dict[tuple[str, str], list[theory.Curve]], costs: dict[str, dict[str, Any]]) -> Table:
+    """H* for each number of cores; beside the formula's, how far the spread of the costs moves it."""
+    rows, sections = [], {}
+    for (a, b), curves in pairs.items():
+        sections[len(rows)] = f"{a} / {b}"
+        for curve in curves:
+            value, low, high = (_at(theory.break_even_us(costs[a][x], costs[b][y], curve.advantage)) for x, y in
+                                (("median", "median"), ("low", "high"), ("high", "low")))
+            rows.append([f"{curve.cores} cores", curve.simulation_says,
+                         value if low == high else f"{value} ({low}..{high})", f"x{curve.advantage:.2f}"])
+    return Table(["H* in µs", "simulated", "formula", "pooling\nby formula"], rows, sections)
+
+
+def _at(break_even_us: float | None) -> str:
+    return "never" if break_even_us is None else "always" if break_even_us <= 0 else f"{break_even_us:.2g}"
+
+
+def figures(rows: list[str], handlers: Iterable[float], peaks: dict[tuple[str, float], ByBlock],
+            capacities: dict[tuple[str, float], ByBlock]) -> Table:
+    """Each row's own medians."""
+    found, sections = [], {}
+    for title, of in (("requests/s in the closed loop", peaks), ("requests/s within the limit", capacities)):
+        sections[len(found)] = title
+        for handler in handlers:
+            each = [of.get((row, handler)) for row in rows]
+            found.append([f"{handler:g}",
+                          *(f"{statistics.median(one.values()):,.0f}" if one else NONE for one in each)])
+    return Table(["handler\nµs", *(row.replace(" ", "\n") for row in rows)], found, sections)
+
+
+def cost_note(costs: dict[str, dict[str, Any]], loader_us: float, is_shared: bool) -> str:
+    said = "; ".join(f"{row} {each['median']:.2f}{_ends(each)}"
+                     for row, each in costs.items())
+    shared = ", and shares the CPUs: the closed loop's prediction counts it" if is_shared else ""
+    return (f"Cost of a request beside its handler, CPU µs of the server in a closed loop at H = 0: {said}. The loader "
+            f"takes {loader_us:.2f} µs more{shared}.")
+
+
+def _ends(each: dict[str, Any]) -> str:
+    return f" ({each['low']:.2f}..{each['high']:.2f})" if each["n"] > 1 else ""
+
+
+def reading_note(slo: float, handlers: int) -> str:
+    return ("Ratios are stealing / sharded within a block; brackets: the interval, or with fewer than "
+            f"{fewest(CONFIDENCE)} blocks the range over them. Within the limit: the largest rate of a grid, the same "
+            f"for all rows, at which p99 from when a request was due is at most {slo:g} x (H + the row's cost), in an "
+            "open loop with Poisson arrivals. By cost: the ratio of what a request takes, all workers busy; a "
+            "peak far from it says that others had the CPUs, or that a pinned shard waited for its own. ~: no "
+            f"difference of {plain(THRESHOLD)} shown (Holm over a curve takes {fewest_blocks(handlers)} blocks); ?: "
+            "all blocks agree, and they are too few to show it. Predictions know no connections: hashing luck is not "
+            "in them.")
+
+
+def missing_notes(why_not: dict[float, str], why: dict[tuple[str, float], list[str]],
+                  unserved: dict[tuple[str, float], list[str]], blocks: int) -> list[str]:
+    """Why there is no figure: at a handler time; or of a row at one, in some blocks, within the limit or (`unserved`)
+    as a peak."""
+    same: dict[str, list[str]] = {}
+    for handler, reason in why_not.items():
+        same.setdefault(reason, []).append(f"{handler:g}")
+    return [*(f"{NOT_HERE}: H = {', '.join(at)} µs: {reason}." for reason, at in same.items()),
+            *(f"{row} at H = {handler:g} µs has no {what} in {len(reasons)} of {blocks} blocks: "
+              f"{'; '.join(dict.fromkeys(reasons))}."
+              for what, of in (("rate within the limit", why), ("peak", unserved))
+              for (row, handler), reasons in of.items() if handler not in why_not or what == "peak")]

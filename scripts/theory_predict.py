@@ -1,0 +1,174 @@
+"""What duel-sim says that the runs of ./duel bench theory should have shown, and the outcomes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from scripts import processes, results, theory_model
+from scripts.campaign import taints
+from scripts.errors import UserError
+from scripts.scenarios import Row
+from scripts.theory_model import Facts, Predicted
+
+SIMULATOR = "build/release/bench/sim/duel-sim"
+CONNECTIONS, REPLICATIONS = 256, 40
+
+
+class Theory(NamedTuple):
+    """`flags` of duel-sim; `per_shard`: a queue of one core for each shard, at its measured rate."""
+
+    name: str
+    flags: tuple[str, ...]
+    per_shard: bool = False
+
+
+class Subject(NamedTuple):
+    """A row, and what it is held against: first what it does, then what it stands for."""
+
+    row: Row
+    theories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A load. `load`: of the row that spends most on a request."""
+
+    name: str
+    service: str
+    load: float
+    duration_s: float
+    rate: float = 0.0
+
+
+def theories(k: int) -> dict[str, Theory]:
+    apart, pooled = (f"{k} x M/G/1", f"M/G/{k}")
+    many = ("--cores", str(k), "--connections", str(CONNECTIONS))
+    return {"apart": Theory(apart, ("--policy", "partitioned", "--cores", "1"), True),
+            "even": Theory(apart, ("--policy", "partitioned", "--cores", str(k))),
+            "pooled": Theory(pooled, ("--policy", "central", "--cores", str(k))),
+            "poller": Theory("one poller", ("--policy", "stealing", "--place", "poller", *many)),
+            "pollers": Theory("a poller each", ("--policy", "stealing", "--place", "reactor", *many))}
+
+
+def subjects() -> list[Subject]:
+    def row(name: str, model: str, driver: str, **switches: str) -> Row:
+        return Row(name, model, driver, 0, switches, "", "")
+
+    return [Subject(row("sharded/uring", "sharded", "uring"), ("apart",)),
+            Subject(row("sharded/epoll", "sharded", "epoll"), ("apart",)),
+            Subject(row("stealing/epoll", "stealing", "epoll"), ("poller", "pooled")),
+            Subject(row("stealing/epoll per-worker", "stealing", "epoll", reactor="per-worker"), ("pollers", "pooled"))]
+
+
+def simulate(flags: list[str]) -> dict[str, Any]:
+    """duel-sim's JSON."""
+    with results.scratch() as work:
+        argv = [SIMULATOR, *flags, "--json", str(work / "sim.json")]
+        done = processes.run(argv, stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+            raise UserError(f"{said} (run it by hand: {' '.join(argv[:-2])})", 2 if done.returncode == 2 else 1)
+        return json.loads((work / "sim.json").read_text())
+
+
+def mean_of(service: str) -> float:
+    """Microseconds, of what duel-load draws."""
+    found = simulate(["--policy", "central", "--cores", "1", "--load", "0.1", "--jobs", "100", "--replications", "2",
+                      "--service", service])
+    mean = found["rows"][0]["given"]["service"]["mean"]
+    if not 1 <= mean <= 1e6:
+        raise UserError(f"--service {service}: its mean is {mean:g} µs (between 1us and 1s is of use here)", 2)
+    return mean
+
+
+def shares(run: dict[str, Any]) -> list[float]:
+    """Of each worker, of the requests."""
+    each = run["requests_per_worker"] or []
+    return [count / sum(each) for count in each] if sum(each) else []
+
+
+def predicted(theory: Theory, point: Point, cost_us: float, runs: list[dict[str, Any]], k: int, seed: int,
+              ) -> list[Predicted]:
+    """For each run: of queues side by side at its own shares, or the same for all."""
+    rates = [[share * point.rate for share in shares(run)] for run in runs] if theory.per_shard else [[point.rate]]
+    if not all(rates):
+        raise UserError("the server does not count requests by worker (rebuild: ./duel build)")
+    rates = [[max(round(rate, 2), 0.01) for rate in of] for of in rates]
+    distinct = sorted({rate for of in rates for rate in of})
+    jobs = max(100, round(point.rate * point.duration_s / (k if theory.per_shard else 1)))
+    document = simulate([
+        *theory.flags, "--rate", ",".join(f"{rate:.2f}" for rate in distinct), "--service", point.service,
+        "--request-cost", f"{cost_us:.3f}", "--jobs", str(jobs), "--replications", str(REPLICATIONS), "--seed",
+        str(seed)])
+    by_rate = dict(zip(distinct, theory_model.read(document), strict=True))
+    if not theory.per_shard:
+        return [by_rate[distinct[0]]] * len(runs)
+    return [theory_model.mixture([(rate, by_rate[rate]) for rate in of]) for of in rates]
+
+
+def judged(point: Point, mean_us: float, runs: list[dict[str, Any]], calibration: dict[str, Any], k: int, seed: int,
+           ) -> list[dict[str, Any]]:
+    """The outcomes of all rows at a point."""
+    found = []
+    for each in subjects():
+        own = [run for run in runs if run["row"] == each.row.name and run["point"] == point.name]
+        found += _judged(each, point, mean_us, own, calibration[each.row.name], k, seed)
+    return found
+
+
+def _judged(subject: Subject, point: Point, mean_us: float, own: list[dict[str, Any]], paid: dict[str, Any], k: int,
+            seed: int) -> list[dict[str, Any]]:
+    sound = [run for run in own if not taints.is_spoiled(run)]
+    known = theories(k)
+
+    def against(key: str, cost_us: float) -> dict[str, dict[str, Any]]:
+        """By measure."""
+        said = predicted(known[key], point, cost_us, sound, k, seed) if sound else []
+        return {measure: theory_model.compared(
+            [run["latency_intended_us"][measure] for run in sound],
+            [each.later(paid["delay_us"]).of(measure) for each in said], measure) for measure in theory_model.MEASURES}
+
+    is_sharded = subject.row.model == "sharded"
+    facts = facts_of(own, sound, point, mean_us, paid, is_sharded)
+    compared = {key: against(key, paid["cost_us"]) for key in (*subject.theories, *(() if is_sharded else ("even",)))}
+    found = []
+    for key in subject.theories:
+        explained = None
+        if facts.service_us is not None and any(one["verdict"] == "outside" for one in compared[key].values()):
+            with_it = against(key, max(0.0, facts.service_us - mean_us))
+            explained = {measure: one["ratio"] for measure, one in with_it.items()}
+        for measure, one in compared[key].items():
+            others = {known[other].name: compared[other][measure]["ratio"] for other in subject.theories
+                      if other != key and compared[other][measure]["ratio"] is not None}
+            apart = None if is_sharded else compared["even"][measure]["ratio"]
+            found.append({
+                "row": subject.row.name, "model": subject.row.model, "theory": known[key].name, "point": point.name,
+                "rate": point.rate, "load": point.rate * (mean_us + paid["cost_us"]) / 1e6 / k, **one,
+                "explained": explained and explained[measure],
+                "reasons": theory_model.reasons(one, replace(facts, explained=explained), others, apart)})
+    return found
+
+
+def facts_of(own: list[dict[str, Any]], sound: list[dict[str, Any]], point: Point, mean_us: float,
+             paid: dict[str, Any], is_apart: bool) -> Facts:
+    words: dict[str, int] = {}
+    for run in own:
+        for word in {taint.partition(":")[0] for taint in run["taints"]} if run not in sound else ():
+            words[word] = words.get(word, 0) + 1
+    spoiled = tuple(f"{word} in {count} of {len(own)} runs" for word, count in sorted(words.items()))
+    expected = mean_us + paid["cost_us"]
+    if not sound:
+        return Facts(spoiled, expected_us=expected)
+    spent = [run["cpu_us"]["total"] for run in sound if run["cpu_us"] is not None]
+    waited = [run["waiting_us"] - (paid["waiting_us"] or 0.0) for run in sound if run["waiting_us"] is not None]
+    waiting = max(0.0, statistics.median(waited)) if waited else None
+    service = statistics.median(spent) + (waiting or 0.0) if spent else None
+    rates = [share * point.rate * expected / 1e6 for run in sound for share in shares(run)] if is_apart else []
+    machines = [run["machine"] for run in sound]
+    return Facts(spoiled, service, waiting, expected, None, max(rates, default=0.0),
+                 statistics.median(each["steal_share"] for each in machines),
+                 statistics.median(each["others_share"] for each in machines))

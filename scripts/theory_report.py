@@ -1,0 +1,182 @@
+"""How ./duel bench theory tells what it found: table, notes, plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scripts import plots, results, tables
+from scripts.campaign.taints import is_spoiled
+from scripts.summary import fewest, plain
+from scripts.theory_model import LIMITS
+
+_LOOKS = {"mean": ("o", "-"), "p99": ("s", "--")}
+_READING = (
+    "A row is held against duel-sim's answer for the measured CPU cost a request, run by run; sharded, with each "
+    "shard's measured share of the requests. x: measured / theory, median of the blocks")
+_LIMITS = (
+    f"within: the mean by {LIMITS['mean']:.0%}, p99 by {LIMITS['p99']:.0%}. Near saturation the mean time is "
+    "S / (1 - load), so 3 % of S, which is what sharing CPUs with the loader costs, is 15 % of it at load 0.8; p99 "
+    "errs as much, and by chance besides.")
+_BURNS = ("Handlers burn CPU time, not wall time: a worker that is preempted takes that much longer, and the "
+          "prediction does not know it. A reason `time` says how much it was.")
+
+
+def held(is_quick: bool, are_shared: bool, k: int, load_before: float, record: dict[str, Any],
+         runs: list[dict[str, Any]]) -> list[str]:
+    """What holds against all of it."""
+    found, blocks = [], max(run["block"] for run in runs)
+    if blocks < fewest(0.95):
+        found.append(f"blocks: a {plain(0.95)} interval takes {fewest(0.95)}, here are {blocks}: ranges are the least "
+                     "and the largest")
+    if is_quick:
+        found.append("quick: short runs")
+    if record["build"]["dirty"]:
+        found.append("dirty: built from uncommitted changes")
+    if are_shared:
+        found.append(f"shared: server and loader share {k} CPUs")
+    if load_before > 0.5 * k:
+        found.append(f"busy: load average {load_before:.1f} before the start")
+    words: dict[str, int] = {}
+    for run in runs:
+        for word in {taint.partition(":")[0] for taint in run["taints"]}:
+            words[word] = words.get(word, 0) + 1
+    found += [f"{word}: {count} of {len(runs)} runs" for word, count in sorted(words.items())]
+    if left_out := sum(map(is_spoiled, runs)):
+        found.append(f"left out: {left_out} of {len(runs)} runs, whose latencies measure no server")
+    return found
+
+
+def table(document: dict[str, Any]) -> tables.Table:
+    """A line for each row and theory at a point, mean and p99 side by side."""
+    rows, sections, last = [], {}, None
+    outcomes = document["outcomes"]
+    at = {each["name"]: each for each in document["points"]}
+    for mean, p99 in zip(outcomes[::2], outcomes[1::2], strict=True):
+        if mean["point"] != last:
+            last = mean["point"]
+            sections[len(rows)] = f"{at[last]['service']}, {mean['rate']:,.0f} requests/s (load {at[last]['load']:g})"
+        rows.append([mean["row"], mean["theory"], f"{mean['load']:.2f}", *_cells(mean), *_cells(p99)])
+    return tables.Table(["row", "theory", "load", "mean\nms", "theory", "x", "range", f"{LIMITS['mean']:.0%}",
+                         "p99\nms", "theory", "x", "range", f"{LIMITS['p99']:.0%}"], rows, sections, 2)
+
+
+def _cells(one: dict[str, Any]) -> list[str]:
+    if one["ratio"] is None:
+        return ["—", "—", "—", "—", "—"]
+    return [tables.milliseconds(one["measured_us"] / 1e3), tables.milliseconds(one["predicted_us"]["value"] / 1e3),
+            _short(one["ratio"]), "..".join(map(_short, one["interval"])), one["verdict"]]
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
+def reasons(document: dict[str, Any]) -> list[str]:
+    """One line for all that a row has the same reasons for at a point."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for one in document["outcomes"]:
+        if one["reasons"]:
+            what = f"{one['measure']} against {one['theory']}" if one["ratio"] is not None else one["verdict"]
+            same.setdefault((one["row"], one["point"], "; ".join(one["reasons"])), []).append(what)
+    return [f"{row}, {point}, {', '.join(dict.fromkeys(what))}: {why}." for (row, point, why), what in same.items()]
+
+
+def in_short(document: dict[str, Any]) -> list[str]:
+    """A line for each row, theory and kind of reason: where it holds, and how it reads where it is off most."""
+    kinds: dict[tuple[str, str, str], dict[str, tuple[float, str]]] = {}
+    for one in document["outcomes"]:
+        for each in one["reasons"]:
+            found = kinds.setdefault((one["row"], one["theory"], each.partition(":")[0]), {})
+            off = abs((one["ratio"] or 1.0) - 1)
+            found[one["point"]] = max(found.get(one["point"], (off, each)), (off, each))
+    return [f"{row} against {theory}, {', '.join(found)}: {max(found.values())[1]}."
+            for (row, theory, _), found in kinds.items()]
+
+
+def notes(document: dict[str, Any]) -> list[str]:
+    settings = document["settings"]
+    paid = "; ".join(f"{row} {each['overhead_us']:.0f} µs over the handler when idle, of which "
+                     f"{each['idle_cpu_us']:.0f} CPU, and {each['cost_us']:.0f} CPU when busy"
+                     for row, each in document["calibration"].items())
+    interval = " and its interval" if settings["blocks"] >= fewest(0.95) else ", and the least and the largest"
+    return [f"{_READING}{interval}. {settings['blocks']} blocks, {settings['connections']} connections, "
+            f"{settings['workers']} workers, seed {settings['seed']}.", _LIMITS, f"{_BURNS} A request costs: {paid}.",
+            f"Held against this run: {'; '.join(document['taints']) or 'nothing'}."]
+
+
+def write(folder: Path, document: dict[str, Any], record: dict[str, Any]) -> None:
+    results.write_json(folder / "result.json", document)
+    results.write_json(folder / "machine.json", record)
+    lines = "".join(f"- {each}\n" for each in [*reasons(document), *notes(document)])
+    results.write_text(folder / "table.md", f"{tables.markdown(table(document))}\n{lines}")
+    draw(document, folder)
+
+
+def show(document: dict[str, Any]) -> None:
+    tables.show(table(document))
+    print()
+    for each in in_short(document):
+        print(tables.wrapped(f"! {each}"))
+    print("\n".join(map(tables.wrapped, notes(document))))
+
+
+def draw(document: dict[str, Any], folder: Path) -> None:
+    """theory.png and .svg: a panel a row, mean and p99 against load. Marks are measured, lines are theory."""
+    plots.prepare()
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    services = list(dict.fromkeys(each["service"] for each in document["points"]))
+    drawn = {each["name"] for each in document["points"] if each["service"] == services[0]}
+    chosen = [one for one in document["outcomes"] if one["point"] in drawn and one["ratio"] is not None]
+    rows = list(dict.fromkeys(one["row"] for one in chosen))
+    figure = Figure(figsize=(18, 10), layout="constrained")
+    panels = figure.subplots(-(-max(1, len(rows)) // 2), 2, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(rows):]:
+        axes.set_visible(False)
+    for axes, row in zip(panels.flat, rows, strict=False):
+        own = [one for one in chosen if one["row"] == row]
+        _panel(axes, own, plots.COLOURS.get(own[0]["model"], plots.INK))
+        axes.set_title(row, fontsize=18)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("ms, log scale")
+    for axes in panels[-1]:
+        axes.set_xlabel("load")
+    figure.legend(handles=[Line2D([], [], color=plots.INK, marker=mark, linestyle=dash, linewidth=2.5, markersize=11,
+                                  label=measure) for measure, (mark, dash) in _LOOKS.items()],
+                  loc="outside lower center", ncols=2, fontsize=16, frameon=False)
+    figure.suptitle(f"{_found(document)}\n{services[0]}, Poisson; lines: theory, marks: medians of "
+                    f"{document['settings']['blocks']} blocks with their range", x=0.01, ha="left", fontsize=20)
+    plots.save(figure, "theory", folder)
+
+
+def _panel(axes, own: list[dict[str, Any]], colour: str) -> None:
+    from scripts.report import style
+    names = list(dict.fromkeys(one["theory"] for one in own))
+    for measure, (mark, dash) in _LOOKS.items():
+        for theory, width, ink in zip(names, (3.0, 2.0), (colour, "#777777"), strict=False):
+            line = sorted((one["load"], one["predicted_us"]["value"] / 1e3) for one in own
+                          if one["measure"] == measure and one["theory"] == theory)
+            axes.plot(*zip(*line, strict=True), dash, color=ink, linewidth=width, zorder=1,
+                      label=theory if measure == "mean" else None)
+        seen = sorted((one["load"], one["measured_us"] / 1e3, *one["interval"], one["ratio"]) for one in own
+                      if one["measure"] == measure and one["theory"] == names[0])
+        x, y, low, high, middle = zip(*seen, strict=True)
+        bars = ([value * max(0.0, 1 - a / m) for value, a, m in zip(y, low, middle, strict=True)],
+                [value * max(0.0, b / m - 1) for value, b, m in zip(y, high, middle, strict=True)])
+        axes.errorbar(x, y, yerr=bars, fmt=mark, color=colour, markersize=11, capsize=6, elinewidth=2.5)
+    axes.set_yscale("log")
+    style.log_ticks(axes.yaxis)
+    style.grid(axes)
+    axes.legend(loc="upper left", fontsize=16, frameon=False)
+
+
+def _found(document: dict[str, Any]) -> str:
+    known = [one for one in document["outcomes"] if one["ratio"] is not None]
+    said = []
+    for theory in dict.fromkeys(one["theory"] for one in known):
+        own = [one for one in known if one["theory"] == theory]
+        within = sum(one["verdict"] == "within" for one in own)
+        said.append(f"{theory}: {within} of {len(own)} within")
+    return "; ".join(said)
