@@ -1,8 +1,10 @@
 """./duel bench agreement: does duel-load say the same of a server as wrk and h2load do?
 
-A closed loop of one thread, the server alone on one CPU and the loader on another; each run has a server start of its
-own. A pair is one run of every loader, back to back; every other pair goes the other way round, so that drift cancels.
-Ratios are taken within a pair, and their interval holds whatever the noise (summary.py).
+A closed loop of one thread, the server alone on one CPU and the loader on another. Each request costs the server some
+CPU time, so that it is what limits the rate: with `GET /` a loader is as dear as the server, and the ratio would say
+which loader is cheaper. Each run has a server start of its own. A pair is one run of every loader, back to back; every
+other pair goes the other way round, so that drift cancels. Ratios are taken within a pair, and their interval holds
+whatever the noise (summary.py).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from scripts.summary import fewest, median_interval
 
 SCHEMA_VERSION = 1
 PROGRAMS = ["duel-server", "duel-load"]
-OURS, LIMIT, _WARMUP_S, _OVERHEAD_S, _PATIENCE_S = "duel-load", 0.05, 1, 0.6, 30.0
+OURS, PATH, LIMIT, _WARMUP_S, _OVERHEAD_S, _PATIENCE_S = "duel-load", "work?us=20", 0.05, 1, 0.6, 30.0
 _LOADER, _SERVER = "build/release/bench/duel-load", ["build/release/servers/duel-server", "--model", "stealing"]
 _LEFT_OUT = "h2load is not installed and was left out (apt-get install nghttp2-client)"
 
@@ -91,9 +93,9 @@ def run(pairs: int, duration_s: int, json_file: Path | None, name: str | None, f
                         found = _load(each[who], seconds, child, setting.load.cpu, work, progress.tick)
                 runs.append({"pair": pair, "loader": who, **found})
     outcomes = [outcome(who, runs) for who in each if who != OURS]
-    notes = [f"{pairs} interleaved pairs of {duration_s} s, 64 connections, server alone on CPU {setting.server_cpu}, "
-             f"one loader thread on CPU {setting.load.cpu}. Ratio: duel-load / the other, within a pair. Met: the "
-             f"interval of the median ratio lies within {LIMIT:.0%}; ~: not shown (it takes {fewest(0.95)} pairs, and "
+    notes = [f"{pairs} interleaved pairs of {duration_s} s, 64 connections on /{PATH}, server alone on CPU "
+             f"{setting.server_cpu}, one loader thread on CPU {setting.load.cpu}. Ratio: duel-load / the other, within "
+             f"a pair. Met: the interval of the median ratio lies within {LIMIT:.0%}; ~: not shown (it takes {fewest(0.95)} pairs, and "
              "runs without errors). CPU µs: the loader's own, a request.", *([] if "h2load" in each else [_LEFT_OUT])]
     tables.show(table(outcomes))
     print("\n" + "\n".join(map(tables.wrapped, notes)))
@@ -106,7 +108,7 @@ def _load(loader: Loader, seconds: int, server: Server, cpu: int | None, work: P
           tick: Callable[[], None]) -> dict[str, Any]:
     """One run of a loader: what it says, and what CPU time the kernel says it used."""
     file, out = work / "load.json", work / "load.out"
-    argv = ["taskset", "-c", str(cpu), *loader.argv(seconds, server.url, file)]
+    argv = ["taskset", "-c", str(cpu), *loader.argv(seconds, f"{server.url.rstrip('/')}/{PATH}", file)]
     by_hand = f"(run it by hand: {' '.join(argv)})"
     deadline, before = time.monotonic() + seconds + _PATIENCE_S, resource.getrusage(resource.RUSAGE_CHILDREN)
     with out.open("wb") as to, running(argv, stdin=subprocess.DEVNULL, stdout=to, stderr=to) as child:

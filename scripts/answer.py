@@ -4,9 +4,11 @@ A regime is one campaign, or, where duel-load cannot ask for it, one scenario wi
 stands in results/NAME.unfinished/ until the page is written; then the folder becomes results/NAME.
 
     plan.json     what was asked for, and the machine and build it was begun on
-    REGIME/       one a regime, a whole result (result.json, table.md, runs/)
+    REGIME/       one a regime, a whole result (result.json, table.md, runs/); until it is whole, it is measured in
+                  results/NAME.part-REGIME.unfinished/
 
-So the same command goes on where it was cut off. answer_regimes.py has the regimes, answer_verdicts.py what they say.
+So the same command goes on where it was cut off. A regime that cannot be measured costs no other one its verdicts.
+answer_regimes.py has the regimes, answer_verdicts.py what they say.
 """
 
 from __future__ import annotations
@@ -24,14 +26,13 @@ from typing import Any
 
 from scripts import answer_page, answer_regimes, bench, machine, results, scenarios, tables, theory_predict, wrk
 from scripts.answer_regimes import LOADER, REGIMES, WRK, Regime
-from scripts.answer_verdicts import CANNOT, TITLES, USUAL_BLOCKS, Part, Verdict, verdicts
+from scripts.answer_verdicts import CANNOT, TITLES, USUAL_BLOCKS, Part, Verdict, blocks_of, verdicts
 from scripts.campaign import host, journal, plan
 from scripts.campaign import run as campaigns
 from scripts.errors import Stopped, UserError
 from scripts.measure import require_descriptors
 from scripts.paths import shown
 from scripts.progress import duration
-from scripts.summary import fewest
 
 SCHEMA_VERSION = 1
 PROGRAMS = ["duel-server", "duel-load", "duel-sim"]
@@ -72,26 +73,34 @@ def show_list() -> None:
     cores = bench.effective_cores()
     print(f"regimes (here: {cores} CPU{'' if cores == 1 else 's'} for the server beside the loader):")
     for each in REGIMES:
-        why = answer_regimes.cannot(each, cores)
+        why = cannot(each)
         print(f"  {each.key:<10} {each.words}: {each.question}")
         print(tables.wrapped(each.asks, " " * 13))
         print(tables.wrapped(f"here: {'yes' if why is None else f'no, {why}'}", " " * 13))
 
 
+def cannot(regime: Regime) -> str | None:
+    """Why this machine is too small for it; None: it is not."""
+    return answer_regimes.cannot(regime, bench.effective_cores(), len(host.cpus().server))
+
+
 def possible(given: Settings) -> list[Regime]:
-    cores = bench.effective_cores()
-    return [each for each in given.regimes if answer_regimes.cannot(each, cores) is None]
+    return [each for each in given.regimes if cannot(each) is None]
 
 
 def check(given: Settings, name: str | None, force: bool) -> None:
-    """What can be wrong before anything is built."""
+    """What can be wrong before anything is built. A regime that nobody named may turn out not to be measurable."""
     if name is not None:
         results.check_name(name, force)
-    for each in possible(given):
-        if each.by == WRK:
-            wrk.require()
-        load = answer_regimes.scenario(each, True).load
-        require_descriptors(load.connections, f"{each.key} with {load.connections} connections")
+    for each in possible(given) if given.only is not None else []:
+        _require(each)
+
+
+def _require(regime: Regime) -> None:
+    if regime.by == WRK:
+        wrk.require()
+    load = answer_regimes.scenario(regime, True).load
+    require_descriptors(load.connections, f"{regime.key} with {load.connections} connections")
 
 
 def run(given: Settings, name: str | None, force: bool, server: list[str] | None = None,
@@ -105,16 +114,13 @@ def run(given: Settings, name: str | None, force: bool, server: list[str] | None
     called = name or _same(asked, given.seed) or results.default_name("answer")
     results.check_name(called, force)
     folder = journal.unfinished(called)
-    for each in given.regimes if not (folder / _PLAN).exists() else []:
-        results.check_name(f"{called}-{each.key}", force)
     with journal.locked(folder):
-        kept = _begun(folder, {**asked, "seed": given.seed}, json.loads(json.dumps(where)), force)
+        kept = _begun(folder, called, {**asked, "seed": given.seed}, json.loads(json.dumps(where)), force)
         given = replace(given, seed=kept["settings"]["seed"])
         try:
             parts = _parts(given, folder, called, kept["began"], has_uring, force, server, loader)
         except (UserError, Stopped) as error:
-            if not any(folder.glob("*/result.json")) and not any(results.RESULTS.glob(
-                    f"{called}-*{journal.UNFINISHED}/plan.json")):
+            if not any(folder.glob("*/result.json")) and not any(results.RESULTS.glob(_part(called, "*"))):
                 shutil.rmtree(folder)  # nothing that is worth going on with
             elif isinstance(error, Stopped):
                 print(f"what is measured stands in {shown(folder)} and beside it: the same command goes on",
@@ -122,6 +128,7 @@ def run(given: Settings, name: str | None, force: bool, server: list[str] | None
             raise
         document = _document(parts, given, kept, called, record, has_uring)
         answer_page.write(document, folder)
+        _remove(_unfinished_parts(called))  # of regimes that could not be measured
         results.replace(folder, results.RESULTS / called)
     _show(document)
     print(f"\nwritten to {shown(results.RESULTS / called)}/: answer.html, answer.md, answer.json", flush=True)
@@ -141,7 +148,7 @@ def _other(kept: dict[str, Any], asked: dict[str, Any], seed: int | None) -> lis
     return journal.differences(kept, {**asked, "seed": kept["seed"] if seed is None else seed})
 
 
-def _begun(folder: Path, asked: dict[str, Any], where: dict[str, Any], force: bool) -> dict[str, Any]:
+def _begun(folder: Path, name: str, asked: dict[str, Any], where: dict[str, Any], force: bool) -> dict[str, Any]:
     """The plan on disk: a new one, or that of an answer that was cut off. `force` starts over when it differs."""
     kept = journal.read(folder / _PLAN)
     if kept is not None and "settings" in kept:
@@ -155,7 +162,7 @@ def _begun(folder: Path, asked: dict[str, Any], where: dict[str, Any], force: bo
         print(f"starting over: {shown(folder)} was begun otherwise: {'; '.join(other[:4])}", file=sys.stderr)
     elif any(folder.iterdir()) and not force:
         raise UserError(f"{shown(folder)} holds no answer that can be taken up (remove it, or start over with --force)")
-    _clear(folder)
+    _remove([*folder.iterdir(), *_unfinished_parts(name)])
     seed = asked["seed"] or random.SystemRandom().randrange(1, 1 << 31)
     made = {"schema_version": SCHEMA_VERSION, "began": results.utc_now(), "settings": {**asked, "seed": seed},
             "where": where}
@@ -163,36 +170,68 @@ def _begun(folder: Path, asked: dict[str, Any], where: dict[str, Any], force: bo
     return made
 
 
-def _clear(folder: Path) -> None:
-    try:
-        for each in folder.iterdir():
+def _remove(paths: list[Path]) -> None:
+    for each in paths:
+        try:
             shutil.rmtree(each) if each.is_dir() else each.unlink()
-    except OSError as error:
-        raise results.cannot_write(folder, error) from None
+        except OSError as error:
+            raise results.cannot_write(each, error) from None
+
+
+def _part(name: str, key: str) -> str:
+    """Where a regime is measured. Other results have no such names."""
+    return f"{name}.part-{key}"
+
+
+def _unfinished_parts(name: str) -> list[Path]:
+    return list(results.RESULTS.glob(_part(name, f"*{journal.UNFINISHED}")))
+
+
+def _is_of(document: dict[str, Any] | None, regime: Regime, given: Settings, began: str) -> bool:
+    """Whether a whole result is that regime's of this sheet: cut off just before it moved in."""
+    if document is None or document.get("kind") != ("campaign" if regime.by == LOADER else "scenario"):
+        return False
+    return (document["began"] >= began and document["scenario"]["name"] == regime.key
+            and blocks_of(document) == given.blocks and document["settings"].get("seed", given.seed) == given.seed)
 
 
 def _parts(given: Settings, folder: Path, name: str, began: str, has_uring: bool, force: bool,
            server: list[str] | None, loader: list[str] | None) -> list[Part]:
-    """Each regime, measured now or before. A part is measured as results/NAME-REGIME, and moves in when it is whole."""
-    can = {each.key for each in possible(given)}
-    for each in given.regimes:
-        whole = results.RESULTS / f"{name}-{each.key}"
-        if not (folder / each.key).exists() and (journal.read(whole / "result.json") or {}).get("began", "") >= began:
-            whole.rename(folder / each.key)  # cut off just before that
-    missing = [each for each in given.regimes if each.key in can and not (folder / each.key).exists()]
+    """Each regime, measured now or before, or why it is not."""
+    why_not = {each.key: cannot(each) for each in given.regimes}
+    missing = [each for each in given.regimes if why_not[each.key] is None and not (folder / each.key).exists()]
+    for each in missing[:]:
+        whole = results.RESULTS / _part(name, each.key)
+        if _is_of(journal.read(whole / "result.json"), each, given, began):
+            whole.rename(folder / each.key)
+            missing.remove(each)
+        else:
+            results.check_name(whole.name, force)
+    failed: list[UserError] = []
     for index, each in enumerate(missing):
         left = sum(seconds(other, given, has_uring) for other in missing[index:])
         print(f"answer: {each.words.lower()}, {index + 1} of {len(missing)} (about {duration(left)} left of all)",
               file=sys.stderr, flush=True)
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # its tables are in its folder
-                _measure(each, given, f"{name}-{each.key}", has_uring, force, server, loader)
+                _measure(each, given, _part(name, each.key), has_uring, force, server, loader)
         except UserError as error:
-            raise UserError(f"{each.key}: {error}", error.exit_code) from None
-        (results.RESULTS / f"{name}-{each.key}").rename(folder / each.key)
-    cores = bench.effective_cores()
-    return [Part(each, journal.read(folder / each.key / "result.json"), None, each.key) if each.key in can
-            else Part(each, None, answer_regimes.cannot(each, cores)) for each in given.regimes]
+            failed.append(UserError(f"{each.key}: {error}", error.exit_code))
+            if _is_of_files(error, _part(name, each.key)):
+                raise failed[-1] from None
+            print(f"answer: {each.words.lower()} cannot be measured here: {error}", file=sys.stderr, flush=True)
+            why_not[each.key] = str(error)
+            continue
+        (results.RESULTS / _part(name, each.key)).rename(folder / each.key)
+    if failed and not any(folder.glob("*/result.json")):
+        raise failed[0]
+    return [Part(each, journal.read(folder / each.key / "result.json"), None, each.key) if why_not[each.key] is None
+            else Part(each, None, why_not[each.key]) for each in given.regimes]
+
+
+def _is_of_files(error: UserError, part: str) -> bool:
+    """Whether a full disk or what was begun otherwise stands in the way, which is no regime's failure."""
+    return str(error).startswith(("cannot write ", shown(journal.unfinished(part))))
 
 
 def _campaign(regime: Regime, given: Settings) -> plan.Settings:
@@ -201,7 +240,7 @@ def _campaign(regime: Regime, given: Settings) -> plan.Settings:
 
 def _runs(regime: Regime, given: Settings) -> bench.Settings:
     seconds = given.duration_s if regime.by == WRK else QUICK_SECONDS  # memory does not change
-    return bench.Settings(True, seconds, given.blocks, warmup_s=WARMUP_S)
+    return bench.Settings(True, seconds, given.blocks, warmup_s=WARMUP_S if regime.by == WRK else 0)
 
 
 def seconds(regime: Regime, given: Settings, has_uring: bool) -> float:
@@ -214,6 +253,7 @@ def seconds(regime: Regime, given: Settings, has_uring: bool) -> float:
 
 def _measure(regime: Regime, given: Settings, name: str, has_uring: bool, force: bool, server: list[str] | None,
              loader: list[str] | None) -> None:
+    _require(regime)
     scenario = answer_regimes.scenario(regime, has_uring)
     if regime.by == LOADER:
         campaigns.run(scenario, _campaign(regime, given), name, force, server, loader)
@@ -223,26 +263,27 @@ def _measure(regime: Regime, given: Settings, name: str, has_uring: bool, force:
 
 def _document(parts: list[Part], given: Settings, kept: dict[str, Any], name: str, record: dict[str, Any],
               has_uring: bool) -> dict[str, Any]:
-    found = verdicts(parts)
-    family = sum(each.p is not None for each in found)
+    found, family, needed = verdicts(parts)
     said: Callable[[Part], list[Verdict]] = lambda part: [each for each in found if each.regime == part.regime.key]
     cpus = host.cpus()
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION, "kind": "answer", "name": name, "began": kept["began"],
         "ended": results.utc_now(),
         "settings": {"blocks": given.blocks, "quick": given.quick, "seed": given.seed, "duration_s": given.duration_s,
                      "cores": bench.effective_cores(), "cpus_shared": cpus.are_shared, "load_cpus": list(cpus.load),
                      "server_cpus": list(cpus.server), "io_uring": has_uring, "family": family,
-                     "blocks_needed": fewest(1 - 0.05 / max(1, family))},
+                     "blocks_needed": needed},
         "regimes": [_regime(part, said(part)) for part in parts],
         "counts": {kind: sum(each.kind == kind for each in found) for kind in TITLES}, "machine": record}
+    return {**document, "taints": answer_page.warnings(document)}
 
 
 def _regime(part: Part, found: list[Verdict]) -> dict[str, Any]:
     of, document = part.regime, part.document
-    told = scenarios.load(of.scenario)
+    made = (document or {}).get("settings", {})
     return {"key": of.key, "words": of.words, "question": of.question, "asks": of.asks, "scenario": of.scenario,
-            "by": of.by, "expected": told.expected, "reason": told.reason, "source": told.source,
+            "by": of.by, "expected": of.expected, "reason": of.reason, "source": scenarios.load(of.scenario).source,
+            **{key: made.get(key) for key in ("duration_s", "warmup_s", "seed")},
             "predicted": predicted(of), "folder": part.folder, "why_not": part.why_not,
             "control": (document or {}).get("control", {}).get("verdict"),
             "taints": (document or {}).get("taints", []), "verdicts": [each.as_json() for each in found]}
@@ -252,8 +293,9 @@ def predicted(regime: Regime) -> dict[str, Any] | None:
     """p99 in µs by duel-sim; None where queueing is not what decides."""
     if not regime.predicted_by:
         return None
-    flags = regime.predicted_by.replace(answer_regimes.WORKERS, str(len(host.cpus().server))).split()
-    rows = theory_predict.simulate([*flags, "--policy", "stealing,partitioned"])["rows"]
+    workers = len(host.cpus().server) if cannot(regime) is None else answer_regimes.ELSEWHERE
+    flags = regime.predicted_by.replace(answer_regimes.WORKERS, str(workers)).split()
+    rows = theory_predict.simulate(flags)["rows"]
     return {"flags": flags, "cores": rows[0]["given"]["cores"],
             "p99_us": {row["given"]["policy"]: row["results"]["p99"]["value"] for row in rows}}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import results, tables
-from scripts.answer_regimes import LOADER, MEASURES, PAIRS, STEALING, WRK
+from scripts.answer_regimes import LOADER, MEASURES, PAIRS, SILENT, STEALING, WRK
 from scripts.answer_verdicts import (CANNOT, NONE, SHARDS, SHORT, STEALS, THRESHOLD, TITLES, USUAL_BLOCKS, change,
                                      percent)
 from scripts.campaign.plan import CLOSED
@@ -25,7 +25,10 @@ TITLE = "Work stealing or thread-per-core? What this machine says"
 _TEMPLATE = Path(__file__).with_name("answer.html.j2")
 _REPORT = Path(__file__).with_name("report") / "report.html.j2"
 _COLOURS = {STEALS: "#0050b5", SHARDS: "#00734a", NONE: "#555555", SHORT: "#8a8a8a"}
-_BY = {LOADER: "duel-load", WRK: "wrk, for duel-load asks for one path only; its latencies are not used"}
+_BY = {LOADER: "by duel-load, {duration_s} s after {warmup_s:g} s of warm-up, in an order drawn from seed {seed}",
+       WRK: "by wrk, for duel-load asks for one path only (its latencies are not used), {duration_s} s after "
+            "{warmup_s:g} s of warm-up, in an order drawn from the number of the block",
+       SILENT: "without load, watched for {duration_s} s, in an order drawn from the number of the block"}
 # Taints of all regimes alike: the page says them once, in its own words.
 _SAID_ABOVE = ("shared:", "dirty:", "quick:", "blocks:", "busy:", "built from", "server and wrk",
                "other work was running")
@@ -98,19 +101,23 @@ def predicted(regime: dict[str, Any]) -> str:
 
 def reading(document: _Document) -> list[str]:
     settings = document["settings"]
+    shared = settings["cpus_shared"]
     return [
         f"Each regime races {STEALING} (fibers, idle workers steal) against sharded/epoll (a task stays on its shard; "
-        f"nothing but the scheduler differs) and sharded/uring (thread-per-core as one would deploy it).",
+        "the driver is the same, so only the scheduler differs, and for shared state also where it lives) and "
+        "sharded/uring (thread-per-core as one would deploy it).",
         f"A verdict compares servers within a block: {settings['blocks']} blocks, in each of which every server is "
-        f"started anew, in random order (seed {settings['seed']}), for {settings['duration_s']} s after its warm-up. "
-        "In brackets: the 95 % interval of that effect alone.",
+        "started anew, in random order. Runs are short (the regimes below say how long; their own tables call that "
+        "quick). In brackets: the 95 % interval of that effect alone.",
         f"\"Better\" takes two exact tests, {plain(THRESHOLD)} or more, and Holm's correction across the "
         f"{settings['family']} verdicts that had figures: with no difference anywhere, a page like this claims one in "
         "at most 5 % of cases. It must also exceed what two identical servers, measured beside, differ by.",
         "\"No difference shown\" is not \"equal\": a difference smaller than the one named would most likely not have "
         "shown.",
-        f"\"Cannot be measured here\": the regime needs more CPUs (here {settings['cores']} for the server), or its "
-        "runs were spoiled, as by a load generator that was itself the bottleneck.",
+        f"\"Cannot be measured here\": the regime needs more CPUs (here {settings['cores']} for the server), could not "
+        "be run, or its runs were spoiled: failed requests, starved connections, for latencies"
+        f"{'' if shared else ' and requests a second'} a load generator that was itself the bottleneck."
+        f"{' It shares the CPUs here: what both can do together is all that requests a second say.' if shared else ''}",
         "At a share of the peak, every server is sent the same number of requests a second, whether or not they are "
         "answered, and latency counts from when a request was due; the peak is the smallest of the servers'. Else each "
         "connection asks again when it is answered.",
@@ -153,17 +160,18 @@ def figures_table(regime: dict[str, Any]) -> Table | None:
 
 def notes(document: _Document, regime: dict[str, Any]) -> list[str]:
     """Where a regime's verdicts come from."""
-    said = [f"Asked: {regime['asks']}.", f"Expected (scenario {regime['scenario']}): {regime['expected']} Because "
-            f"{regime['reason']}"]
+    said = [f"Asked: {regime['asks']}.",
+            f"Expected: {regime['expected']} Because {regime['reason']} (Like scenario {regime['scenario']}: "
+            f"{regime['source']}.)"]
     if regime["predicted"] is not None:
-        said.append(f"{predicted(regime)} Nothing but queueing is in it: ./duel simulate "
+        said.append(f"{predicted(regime)} Nothing but queueing and who polls is in it: ./duel simulate "
                     f"{' '.join(regime['predicted']['flags'])}")
     if regime["why_not"] is not None:
         return said
-    by = f", by {_BY[regime['by']]}" if regime["by"] in _BY else ""
-    said.append(f"Computed from {regime['folder']}/ ({document['settings']['blocks']} blocks{by}): table.md has its "
-                "tables" + (f"; ./duel report results/{document['name']}/{regime['folder']} makes its report."
-                            if regime["by"] in _BY else "."))
+    said.append(f"Computed from {regime['folder']}/ ({document['settings']['blocks']} blocks, "
+                f"{_BY[regime['by']].format(**regime)}): table.md has its tables"
+                + (f"; ./duel report results/{document['name']}/{regime['folder']} makes its report."
+                   if regime["by"] != SILENT else "."))
     if regime["control"]:
         said.append(f"Control: {regime['control']}.")
     held = [taint for taint in regime["taints"] if not taint.startswith(_SAID_ABOVE)]

@@ -25,9 +25,9 @@ TITLES = {STEALS: "stealing better", SHARDS: "thread-per-core better", NONE: "no
           SHORT: "too short to decide", CANNOT: "cannot be measured here"}
 _Document = dict[str, Any]
 _BY_WRK = {"cpu_us_total": "cpu_us"}
-_SPOILING = {"server", "loader", *(taints.DETAILS[word][0] for word in (
-    "no_samples", "errors", "censored", "zero_served", "fallen_silent", "loader_saturated", "loader_exhausted",
-    "schedule_slipped"))}
+_SATURATED = taints.DETAILS["loader_saturated"][0]
+_SPOILING = {"server", "loader", _SATURATED, *(taints.DETAILS[word][0] for word in (
+    "no_samples", "errors", "censored", "zero_served", "fallen_silent", "loader_exhausted", "schedule_slipped"))}
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,22 @@ class _Seen:
     control: Comparison | None = None
 
 
-def verdicts(parts: list[Part]) -> list[Verdict]:
-    """Of every question, for both pairs, in the order of the parts."""
+def verdicts(parts: list[Part]) -> tuple[list[Verdict], int, int]:
+    """Of every question, for both pairs, in the order of the parts; how many Holm's correction went across, those
+    included that then had too few blocks; and the fewest blocks that can decide among so many."""
     found = [_seen(part, question, row) for part in parts for question in part.regime.questions for row in PAIRS]
     family = sum(each.of is not None for each in found)
     needed = fewest(1 - (1 - CONFIDENCE) / max(1, family))
     adjusted = iter(with_holm([each.of for each in found if each.of is not None]))
-    return [_verdict(each, next(adjusted) if each.of is not None else None, family, needed) for each in found]
+    return ([_verdict(each, next(adjusted) if each.of is not None else None, family, needed) for each in found],
+            family, needed)
 
 
 def _seen(part: Part, question: Question, row: str) -> _Seen:
     if part.document is None:
         return _Seen(part, question, row, part.why_not)
     if row not in {each["name"] for each in servers(part.document)}:
-        return _Seen(part, question, row, f"{row} does not run here")
+        return _Seen(part, question, row, f"{row} does not run here (what io_uring lacks: ./duel machine check)")
     figures = {name: _figures(part.document, name, question) for name in (STEALING, row, CONTROL)}
     of, blocks = _compared(figures[STEALING], figures[row]), blocks_of(part.document)
     lost = _spoiled(part.document, (STEALING, row), question) if of is None or of.n < blocks else None
@@ -115,15 +117,27 @@ def _figures(document: _Document, row: str, question: Question) -> dict[int, flo
     """By block; those that are missing, spoiled or zero (nothing to divide) are left out."""
     if document["kind"] == "campaign":
         runs = summary.by_place(document["runs"]).get((row, question.point), {})
-        found = {block: summary.value(run, question.measure) for block, run in runs.items()}
+        found = {block: _value(document, run, question.measure) for block, run in runs.items()}
     else:
         runs = next((each["runs"] for each in document["rows"] if each["row"] == row), [])
         found = {block: _figure(run, question.measure) for block, run in enumerate(runs, 1)}
     return {block: value for block, value in found.items() if value is not None and value > 0}
 
 
+def _words(run: dict[str, Any]) -> set[str]:
+    return {taint.partition(":")[0] for taint in run["taints"]}
+
+
+def _value(document: _Document, run: dict[str, Any], measure: str) -> float | None:
+    """Of a campaign's run. What failed or starved is not what was asked for; and with CPUs of its own a loader that
+    is the bottleneck measures its own throughput."""
+    is_of_loader = (measure == "requests_per_s" and not document["settings"]["cpus_shared"]
+                    and _SATURATED in _words(run))
+    return None if is_of_loader or taints.is_unserved(run) else summary.value(run, measure)
+
+
 def _figure(run: dict[str, Any], measure: str) -> float | None:
-    """Of a run by wrk, or of one without load. What failed or starved is not what was asked for."""
+    """Of a run by wrk, or of one without load, as `_value`."""
     if "figures" not in run:
         return run.get(measure)
     if run["audit"]["starved"] or run["figures"].get("errors"):
@@ -143,11 +157,11 @@ def _spoiled(document: _Document, names: tuple[str, ...], question: Question) ->
     if document["kind"] != "campaign":
         return "runs failed requests or starved connections"
     runs = [run for run in document["runs"] if run["row"] in names and run["point"] == question.point]
-    lost = [run for run in runs if summary.value(run, question.measure) is None]
-    words = Counter(word for run in lost for word in {taint.partition(":")[0] for taint in run["taints"]} & _SPOILING)
+    lost = [run for run in runs if _value(document, run, question.measure) is None]
+    words = Counter(word for run in lost for word in _words(run) & _SPOILING)
     said = [f"{word} in {count} of {len(runs)} runs" for word, count in words.most_common(3)]
-    return ", ".join(said) or (f"too few requests for a {MEASURES[question.measure].name} in {len(lost)} of "
-                               f"{len(runs)} runs")
+    why = "too few requests for a" if question.measure == "p99_us" else "no"
+    return ", ".join(said) or f"{why} {MEASURES[question.measure].name} in {len(lost)} of {len(runs)} runs"
 
 
 def _verdict(seen: _Seen, of: Comparison | None, family: int, needed: int) -> Verdict:

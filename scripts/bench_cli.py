@@ -65,10 +65,10 @@ def _kinds_parser() -> Parser:
 
     answer = command("answer", "which is better here, in every regime that this machine can measure", "One page in\n"
                      "results/NAME/: a verdict with effect and interval, no difference shown, or cannot be measured\n"
-                     "here. About 20 minutes; cut off, the same command goes on.")
+                     "here. 20 to 30 minutes; cut off, the same command goes on.")
     answer.add_argument("--blocks", type=positive, metavar="N", help="random blocks a regime (default: 11; "
                         "all regimes together take 10 to decide)")
-    answer.add_argument("--quick", action="store_true", help="2 blocks, 1 s a run: 4 minutes at most, too short "
+    answer.add_argument("--quick", action="store_true", help="2 blocks, 1 s a run: 5 minutes at most, too short "
                         "to decide")
     answer.add_argument("--only", type=words, metavar="R,R", help="these regimes (--list)")
     answer.add_argument("--list", action="store_true", help="name the regimes, and whether this machine can "
@@ -107,11 +107,12 @@ def _kinds_parser() -> Parser:
     crossover = command("crossover", "from which handler time on stealing carries more than sharding", "Exponential\n"
                         "handler times; peaks, rates within a p99 limit, duel-sim's prediction. Writes results/NAME/:\n"
                         "result.json, machine.json, table.md, plots, raw duel-load output.")
-    crossover.add_argument("--blocks", type=positive, metavar="N", help="random blocks (default: 3; 10 is usual)")
+    crossover.add_argument("--blocks", type=positive, metavar="N", help="random blocks (default: 3, a tendency at "
+                           "most; a curve of six handler times takes 8 to show a winner)")
     crossover.add_argument("--handler-us", type=handler_times, metavar="H,H", help="mean handler times, in "
                            "microseconds (default: 0,5,20,50,200,1000)")
     crossover.add_argument("--slo", type=multiple, default=10.0, metavar="X", help="the limit: p99 within X times "
-                           "handler time and cost of a request (default: 10)")
+                           "handler time and cost of a request (from 5 on; default: 10)")
     crossover.add_argument("--duration", type=positive, metavar="S", help="seconds a run, or more where a p99 "
                            "takes more (default: 2)")
     crossover.add_argument("--quick", action="store_true", help="one block of 1 s runs at 0,50,1000")

@@ -30,6 +30,7 @@ from scripts.measure import require_descriptors
 from scripts.paths import shown
 from scripts.progress import Progress, duration
 from scripts.scenarios import Campaign, Cores, Row, Scenario
+from scripts.simulator import simulate
 
 SCHEMA_VERSION = 1
 PROGRAMS = ["duel-server", "duel-load", "duel-sim"]
@@ -78,7 +79,7 @@ class Bench:
              ) -> dict[str, Any]:
         """One run, its raw figures kept in the folder. Rate None: the closed loop."""
         point, began = Point(CLOSED) if rate is None else _OPEN, results.utc_now()
-        made = replace(self.made, service=f"exp:{handler_us:g}us", duration_s=_window_s(self.made, handler_us, rate))
+        made = replace(self.made, service=f"exp:{handler_us!r}us", duration_s=_window_s(self.made, handler_us, rate))
         with results.scratch() as work:
             try:
                 found = replicate(server_argv(made, row, self.commands[0]), load_argv(
@@ -99,7 +100,7 @@ def prepared(settings: Settings) -> tuple[Plan, list[Row], list[str]]:
     cpus = host.cpus()
     if len(cpus.server) < 2:
         raise UserError("bench crossover needs two CPUs for the server: with one worker there is nothing to steal "
-                        "(lift the limit of taskset or the container's --cpus)")
+                        "(lift the limit of taskset or the container's --cpuset-cpus)")
     has_uring = machine.io_uring() == "works"
     chosen = [replace(row, workers=len(cpus.server)) for row in (*STEALING, *SHARDED)
               if row.driver != "uring" or has_uring]
@@ -137,7 +138,7 @@ def run(settings: Settings, name: str, force: bool, server: list[str] | None = N
         why_not = {handler: why for handler in settings.at if (why := rules.not_here(
             handler, cheapest, loader_us, made.cpus.are_shared))}
         with Progress("bench crossover", _seconds(settings, made, rows, cheapest, loader_us)) as progress:
-            curves = _predicted(settings, made, rows, costs, simulator or [theory.SIMULATOR], progress)
+            curves = _predicted(settings, made, rows, costs, simulator, progress)
             searches = _blocks(settings, bench, costs, cheapest, why_not, progress)
             with progress.step("drawing", _DRAW_S):
                 document, shown_tables = _document(settings, bench, costs, loader_us, curves, why_not, searches, notes)
@@ -196,16 +197,14 @@ def _costs(bench: Bench, repeats: int) -> tuple[dict[str, dict[str, Any]], float
     return {row: summary.spread(values) for row, values in found.items()}, statistics.median(loaders)
 
 
-def _predicted(settings: Settings, made: Plan, rows: list[Row], costs: dict[str, dict[str, Any]], simulator: list[str],
-               progress: Progress) -> dict[tuple[str, str], list[theory.Curve]]:
-    found = {}
+def _predicted(settings: Settings, made: Plan, rows: list[Row], costs: dict[str, dict[str, Any]],
+               simulator: list[str] | None, progress: Progress) -> dict[tuple[str, str], list[theory.Curve]]:
+    found, at = {}, theory.handlers(settings.at)
     for a, b in _pairs(rows):
-        with progress.step(f"simulating {a.name} / {b.name}", _sim_s(settings)), results.scratch() as work:
-            file = work / "sim.json"
-            command = theory.argv(simulator, (costs[a.name]["median"], costs[b.name]["median"]), settings.slo,
-                                  theory.cores(len(made.cpus.server)), theory.handlers(settings.at),
-                                  a.switches.get("reactor") == _REACTOR, made.seed, settings.quick, file)
-            found[a.name, b.name] = theory.simulate(command, file, work, progress.tick)
+        with progress.step(f"simulating {a.name} / {b.name}", _sim_s(settings)):
+            found[a.name, b.name] = theory.parse(simulate(theory.flags(
+                (costs[a.name]["median"], costs[b.name]["median"]), settings.slo, theory.cores(len(made.cpus.server)),
+                at, a.switches.get("reactor") == _REACTOR, made.seed, settings.quick), progress.tick, simulator), at)
     return found
 
 
@@ -239,15 +238,15 @@ def _search(bench: Bench, handler: float, block: int, rates: list[float], limits
                 continue
             with progress.step(words, expected):
                 made = bench.once(row, handler, block, rates[step], progress.tick)
-            said = rules.meets(made, limits[row.name])
+            said, doubt = rules.meets(made, limits[row.name])
             bench.runs[-1] |= {"limit_us": limits[row.name], "meets": said}
-            states[row.name] = states[row.name].told(said)
+            states[row.name] = states[row.name].told(said, doubt)
             probes[row.name].append(made["number"])
     found = []
     for row in bench.rows:
-        rate, why = rules.capacity(states[row.name], rates)
+        rate, edge, why = rules.capacity(states[row.name], rates)
         found.append({"block": block, "row": row.name, "handler_us": handler, "limit_us": limits[row.name],
-                      "rate": rate, "why": why or None, "runs": probes[row.name]})
+                      "rate": rate, "edge": edge or None, "why": why or None, "runs": probes[row.name]})
     return found
 
 
@@ -255,7 +254,7 @@ def _document(settings: Settings, bench: Bench, costs: dict[str, dict[str, Any]]
               curves: dict[tuple[str, str], list[theory.Curve]], why_not: dict[float, str],
               searches: list[dict[str, Any]], notes: list[str]) -> tuple[dict[str, Any], list[tables.Table]]:
     """What result.json holds but for its head, and the tables."""
-    made, peaks, unserved, capacities, why = bench.made, {}, {}, {}, {}
+    made, peaks, unserved, capacities, edges, why = bench.made, {}, {}, {}, {}, {}
     for each in bench.runs:
         place = each["row"], each["handler_us"]
         if each["block"] == 0 or each["point"] != CLOSED:
@@ -270,12 +269,14 @@ def _document(settings: Settings, bench: Bench, costs: dict[str, dict[str, Any]]
             why.setdefault(place, []).append(each["why"])
         else:
             capacities.setdefault(place, {})[each["block"]] = each["rate"]
+        if each["edge"]:
+            edges.setdefault(place, {})[each["block"]] = each["edge"]
     why |= {(row.name, handler): [reason] for handler, reason in why_not.items() for row in bench.rows}
     shared_us, workers = loader_us if made.cpus.are_shared else 0.0, len(made.cpus.server)
     lines = [line for (a, b), several in curves.items() for line in summary.lines(
-        (a, b), settings.at, peaks, capacities, why, (costs[a]["median"], costs[b]["median"]), shared_us,
+        (a, b), settings.at, peaks, capacities, edges, why, (costs[a]["median"], costs[b]["median"]), shared_us,
         next(each for each in several if each.cores == workers))]
-    shown_tables = [summary.figures([row.name for row in bench.rows], settings.at, peaks, capacities),
+    shown_tables = [summary.figures([row.name for row in bench.rows], settings.at, peaks, capacities, edges),
                     summary.table(lines), summary.crossings(curves, costs)]
     return {
         "schema_version": SCHEMA_VERSION, "kind": "crossover",
@@ -292,6 +293,7 @@ def _document(settings: Settings, bench: Bench, costs: dict[str, dict[str, Any]]
                         for curve in several],
         "notes": [summary.cost_note(costs, loader_us, made.cpus.are_shared),
                   summary.reading_note(settings.slo, len(settings.at)),
+                  *summary.edge_notes(edges, made.blocks),
                   *summary.missing_notes(why_not, why, unserved, made.blocks), *notes],
         "runs": bench.runs}, shown_tables
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts import crossover_rules as rules
 from scripts import crossover_summary as summary
 from scripts import crossover_theory as theory
 from scripts import plots
@@ -20,7 +21,7 @@ _PEAK = style.PALETTE[5]
 _LEAST_SPAN, _ROOM = 1.6, 1.12
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
 _RATIOS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0, 4.0, 6.0, 8.0)
-_KEY = "dotted: H*, where a line passes x1  ·  ◆ measured within the limit  ·  ○ measured peak"
+_KEY = "dotted: H*, where a line passes x1  ·  measured: ◆ within the limit (△ at least, ▽ at most), ○ peak"
 
 
 def name(stealing: str, sharded: str) -> str:
@@ -53,21 +54,17 @@ def place_of_zero(handlers: list[float]) -> float:
 
 
 def headline(lines: list[dict[str, Any]], predictions: list[dict[str, Any]], workers: int) -> str:
-    """What was found: by measurement where a winner shows, else what theory says."""
+    """What was found within the limit, at which handler times, and what theory says."""
     stealing, sharded = lines[0]["stealing"], lines[0]["sharded"]
-    shown = {line["handler_us"]: line["winner"] for line in lines if line["capacity"] and line["winner"] != "~"}
-    first = next((each for each in sorted(shown) if shown[each].startswith("stealing")), None)
-    here = next(each for each in predictions if each["cores"] == workers)
-    said = here["simulation_says"]
+    said = next(each for each in predictions if each["cores"] == workers)["simulation_says"]
     predicted = f"predicted H* on {workers} cores {said}" + (" µs" if said[-1:] in ")0123456789" else "")
-    if first is not None:
-        doubt = " (too few blocks to show it)" if shown[first].endswith("?") else ""
-        return f"{stealing} carries more than {sharded} at {first:g} µs{doubt}; {predicted}"
-    if shown:
-        return f"{sharded} carries more than {stealing} within the limit; {predicted}"
-    is_known = any(line["capacity"] for line in lines)
-    found = "no winner shown" if is_known else "no rate measured"
-    return f"{stealing} against {sharded}: {found} within the limit; {predicted}"
+    known = {line["handler_us"]: line["winner"] for line in lines if line["capacity"]}
+    found = []
+    for words, winner in (("carries more", "stealing"), ("carries less", "sharded"), ("no winner shown", "~")):
+        if at := sorted(each for each in known if known[each].startswith(winner)):
+            doubt = " (too few blocks to show it)" if any(known[each].endswith("?") for each in at) else ""
+            found.append(f"{words} at {', '.join(f'{each:g}' for each in at)} µs{doubt}")
+    return f"{stealing} against {sharded}: {', '.join(found) or 'no rate within the limit measured'}; {predicted}"
 
 
 def _pair(axes: Axes, lines: list[dict[str, Any]], predictions: list[dict[str, Any]], settings: dict[str, Any]) -> None:
@@ -95,9 +92,12 @@ def _pair(axes: Axes, lines: list[dict[str, Any]], predictions: list[dict[str, A
               linestyle=(0, (6, 2)))
     ends.append((lines[-1]["predicted"]["peak"], "peak, by cost", _PEAK))
     seen += [line["predicted"]["peak"] for line in lines]
-    for measure, marker, shift, colour, fill in (("peak", "o", 0.94, _PEAK, "white"),
-                                                 ("capacity", "D", 1.06, plots.INK, plots.INK)):
-        found = [(x(line["handler_us"]) * shift, line[measure]) for line in lines if line[measure]]
+    for measure, bound, marker, shift, colour, fill in (
+            ("peak", None, "o", 0.94, _PEAK, "white"), ("capacity", None, "D", 1.06, plots.INK, plots.INK),
+            ("capacity", rules.AT_LEAST, "^", 1.06, plots.INK, "white"),
+            ("capacity", rules.AT_MOST, "v", 1.06, plots.INK, "white")):
+        found = [(x(line["handler_us"]) * shift, line[measure]) for line in lines
+                 if line[measure] and line[measure]["bound"] == bound]
         if found:
             _points(axes, found, marker, colour, fill)
             seen += [each[end] for _, each in found for end in ("low", "high")]
@@ -134,6 +134,6 @@ def _frame(axes: Axes, lines: list[dict[str, Any]], zero: float, span: float, ti
     for y, words, side in ((0.985, "▲ stealing carries more", "top"), (0.015, "▼ sharded carries more", "bottom")):
         axes.text(0.01, y, words, transform=axes.transAxes, fontsize=style.SMALL, va=side, color="#444444", bbox=_PAPER)
     for line in lines:
-        if summary.capacity_cell(line) == summary.NOT_HERE:
-            axes.annotate("◇ not\nhere", (max(line["handler_us"], zero), 1 / span), (0, 40), textcoords="offset points",
-                          ha="center", fontsize=style.SMALL, color="#777777", bbox=_PAPER)
+        if (cell := summary.capacity_cell(line)) in (summary.NOT_HERE, summary.AT_EDGE):
+            axes.annotate("\n".join(f"◇ {cell}".rsplit(" ", 1)), (max(line["handler_us"], zero), 1 / span), (0, 40),
+                          textcoords="offset points", ha="center", fontsize=style.SMALL, color="#777777", bbox=_PAPER)

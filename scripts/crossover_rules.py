@@ -7,32 +7,35 @@ from typing import Any
 
 from scripts.campaign import taints
 
-# Of workers / (H + the smallest cost of a row); a bisection takes four runs.
-SHARES = tuple(round(0.30 + 0.05 * step, 2) for step in range(15))
+# Of workers / (H + the smallest cost of a row); a bisection takes five runs. From low on: where p99 may take five
+# times a request, M/M/1 carries 0.08.
+SHARES = tuple(round(0.04 + 0.032 * step, 3) for step in range(31))
+AT_MOST, AT_LEAST = "≤", "≥"  # a rate beyond the grid's edge is known as a bound
 P99_LEAST = 1000  # requests; fewer leave less than ten beyond p99
 CANNOT = "cannot be measured here"
 MOST_LOADER = 0.10  # of the server's CPU time; beyond, a shared CPU's capacity is also the loader's
-_LOADERS_FAULT = {"loader_saturated", "schedule_slipped", "loader_exhausted", "stopped"}
-_MACHINES_FAULT = {"other work", "throttled"}  # as campaign/taints.py calls them
+# As campaign/taints.py calls them: the loader's doing, then the machine's.
+_ANOTHERS = {"loader saturated", "schedule slipped", "loader exhausted", "stopped", "other work", "throttled"}
+_NOT_ASKED = {"not achieved"}
 
 
 @dataclass(frozen=True)
 class Search:
     """The largest step of a rising grid that meets a limit, by bisection. `low`: the largest known to meet it, -1: none
-    yet; `high`: the smallest known not to; `in_doubt`: what happened at `high` was not the server's doing."""
+    yet; `high`: the smallest known not to; `doubt`: why what happened at `high` may not be the server's doing."""
 
     low: int
     high: int
-    in_doubt: bool = False
+    doubt: str = ""
 
     @property
     def next(self) -> int | None:
         return (self.low + self.high) // 2 if self.high - self.low > 1 else None
 
-    def told(self, meets: bool | None) -> Search:
-        """After the run at `next`; None: it says nothing."""
+    def told(self, meets: bool | None, doubt: str = "") -> Search:
+        """After the run at `next`; None: it says nothing, and `doubt` why."""
         assert self.next is not None
-        return replace(self, low=self.next) if meets else Search(self.low, self.next, meets is None)
+        return replace(self, low=self.next) if meets else Search(self.low, self.next, doubt)
 
 
 def search(steps: int = len(SHARES)) -> Search:
@@ -43,15 +46,14 @@ def most_probes(steps: int = len(SHARES)) -> int:
     return steps.bit_length()
 
 
-def capacity(found: Search, rates: list[float]) -> tuple[float | None, str]:
-    """The rate that a finished search found, or why there is none."""
-    if found.in_doubt:
-        return None, f"{CANNOT}: where the limit was passed the loader was late, or others had the CPUs"
+def capacity(found: Search, rates: list[float]) -> tuple[float | None, str, str]:
+    """What a finished search found: a rate, or why there is none; between them AT_MOST or AT_LEAST, where all rates of
+    the grid passed the limit or kept it."""
+    if found.doubt:
+        return None, "", found.doubt
     if found.low < 0:
-        return None, f"the limit is passed at the lowest rate of the grid already, {SHARES[0]:.0%} of the capacity"
-    if found.high == len(rates):
-        return None, "the limit is kept at every rate of the grid"
-    return rates[found.low], ""
+        return rates[0], AT_MOST, ""
+    return rates[found.low], AT_LEAST if found.high == len(rates) else "", ""
 
 
 def grid(workers: int, handler_us: float, cost_us: float) -> list[float]:
@@ -69,17 +71,19 @@ def closed_s(connections: int, workers: int, handler_us: float, duration_s: int)
     return max(duration_s, -int(-16 * connections * handler_us / 1e6 // workers))
 
 
-def meets(run: dict[str, Any], limit_us: float) -> bool | None:
-    """Whether p99, from when requests were due, is within the limit. A late loader or a busy machine only add to it, so
-    a limit that is kept is kept; one that is passed is the server's doing only where neither was so."""
-    load, latency = run["load"], run["latency_intended_us"]
-    if load is None or latency is None or latency["p99"] is None or latency["count"] < P99_LEAST:
-        return None
-    if latency["p99"] <= limit_us and not taints.is_unserved(run):
-        return None if "offered_not_achieved" in load["taints"] else True
-    is_anothers = _LOADERS_FAULT & set(load["taints"]) or _MACHINES_FAULT & {
-        taint.partition(":")[0] for taint in run["taints"]}
-    return None if is_anothers else False
+def meets(run: dict[str, Any], limit_us: float) -> tuple[bool | None, str]:
+    """Whether p99, from when requests were due, is within the limit; None, and why, where the run does not say. A late
+    loader or a busy machine only add to it, so a limit that is kept is kept; one that is passed is the server's doing
+    only where neither was so."""
+    latency = run["latency_intended_us"]
+    if run["load"] is None or latency is None:
+        return None, next(iter(run["taints"]), "a run without figures")
+    if latency["p99"] is None or latency["count"] < P99_LEAST:
+        return None, f"few answers: {latency['count']:,}, and a p99 takes {P99_LEAST:,}"
+    is_kept = latency["p99"] <= limit_us and not taints.is_unserved(run)
+    doubts = _NOT_ASKED if is_kept else _ANOTHERS
+    why = next((each for each in run["taints"] if each.partition(":")[0] in doubts), "")
+    return None if why else is_kept, why
 
 
 def not_here(handler_us: float, cost_us: float, loader_us: float, is_shared: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,11 +15,15 @@ from scripts.comparison import Comparison, paired_comparison, with_holm
 from scripts.summary import fewest, median_interval, plain
 from scripts.tables import Table
 
-NONE, NOT_HERE = "—", "not here"
+NONE, NOT_HERE, AT_EDGE = "—", "not here", "at the edge"
 PEAK, CAPACITY = "peak", "capacity"
 _STEALING, _SHARDED = "stealing", "sharded"
 
+_EITHER = rules.AT_MOST + rules.AT_LEAST  # a bound that says nothing
+_FLIPPED = {rules.AT_MOST: rules.AT_LEAST, rules.AT_LEAST: rules.AT_MOST}
+
 ByBlock = dict[int, float]
+Edges = dict[int, str]  # the blocks whose rate is a bound, and which
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
@@ -38,21 +43,29 @@ def compared(stealing: ByBlock, sharded: ByBlock) -> Comparison | None:
                              THRESHOLD)
 
 
-def ratio_json(found: Comparison) -> dict[str, Any]:
+def bound(stealing: Edges, sharded: Edges) -> str:
+    """What the ratio is of what was found: AT_LEAST or AT_MOST that, _EITHER, or empty: that itself."""
+    return "".join(sorted({*stealing.values(), *(_FLIPPED[each] for each in sharded.values())}))
+
+
+def ratio_json(found: Comparison, bound: str = "") -> dict[str, Any]:
     """`low` and `high` are the interval's, or the range over the blocks where these are too few for one."""
     ratios, bounds = ratios_of(found), found.interval
     return {"n": found.n, "ratios": ratios, "ratio": found.ratio, "low": bounds.low if bounds else min(ratios),
             "high": bounds.high if bounds else max(ratios), "is_interval": bounds is not None, "p": found.p,
-            "p_holm": found.p_adjusted, "winner": winner(found)}
+            "p_holm": found.p_adjusted, "bound": bound or None, "winner": winner(found, bound)}
 
 
 def ratios_of(found: Comparison) -> list[float]:
     return [math.exp(each) for each in found.log_ratios]
 
 
-def winner(found: Comparison) -> str:
-    """`?`: every block says so, and they are too few for an interval."""
-    side = _STEALING if found.ratio > 1 else _SHARDED
+def winner(found: Comparison, bound: str = "") -> str:
+    """`?`: every block says so, and they are too few for an interval. A bound lets only that side win which would win
+    by more without it."""
+    side, allows = (_STEALING, rules.AT_LEAST) if found.ratio > 1 else (_SHARDED, rules.AT_MOST)
+    if bound not in ("", allows):
+        return "~"
     if found.different:
         return side
     ratios = ratios_of(found)
@@ -71,10 +84,11 @@ def fewest_blocks(handlers: int) -> int:
 
 
 def lines(pair: tuple[str, str], handlers: Iterable[float], peaks: dict[tuple[str, float], ByBlock],
-          capacities: dict[tuple[str, float], ByBlock], why: dict[tuple[str, float], list[str]],
-          costs: tuple[float, float], loader_us: float, curve: theory.Curve) -> list[dict[str, Any]]:
-    """One pair of rows, a line a handler time; `peaks` and `capacities` by row and handler time, `why` there is none.
-    `loader_us`: as theory.peak_ratio wants it."""
+          capacities: dict[tuple[str, float], ByBlock], edges: dict[tuple[str, float], Edges],
+          why: dict[tuple[str, float], list[str]], costs: tuple[float, float], loader_us: float, curve: theory.Curve,
+          ) -> list[dict[str, Any]]:
+    """One pair of rows, a line a handler time; `peaks` and `capacities` by row and handler time, `edges` of these, and
+    `why` there is none. `loader_us`: as theory.peak_ratio wants it."""
     stealing, sharded = pair
     handlers, found = list(handlers), {}
     for measure, figures in ((PEAK, peaks), (CAPACITY, capacities)):
@@ -84,26 +98,27 @@ def lines(pair: tuple[str, str], handlers: Iterable[float], peaks: dict[tuple[st
     made = []
     for handler in handlers:
         simulated, formula = curve.at(handler)
-        peak, capacity = found[PEAK].get(handler), found[CAPACITY].get(handler)
+        peak, capacity = (of.get(handler) for of in (found[PEAK], found[CAPACITY]))
+        peak = peak and ratio_json(peak)
+        capacity = capacity and ratio_json(capacity, bound(*(edges.get((row, handler), {}) for row in pair)))
         reasons = list(dict.fromkeys([*why.get((stealing, handler), []), *why.get((sharded, handler), [])]))
         made.append({
             "stealing": stealing, "sharded": sharded, "handler_us": handler,
-            PEAK: peak and ratio_json(peak), CAPACITY: capacity and ratio_json(capacity), "left_out": reasons,
+            PEAK: peak, CAPACITY: capacity, "left_out": reasons,
             "predicted": {"peak": theory.peak_ratio(costs, handler, loader_us), "formula": formula,
                           "simulated": simulated and dict(zip(("value", "low", "high"), simulated, strict=True))},
-            "winner": _word(peak and winner(peak), capacity and winner(capacity))})
+            "winner": capacity["winner"] if capacity else f"{peak['winner']} (peak)" if peak else NONE})
     return made
-
-
-def _word(peak: str | None, capacity: str | None) -> str:
-    return capacity or (f"{peak} (peak)" if peak else NONE)
 
 
 def cell(ratio: dict[str, Any] | None) -> str:
     if ratio is None:
         return NONE
+    if ratio["bound"] == _EITHER:
+        return AT_EDGE
+    sign = f"{ratio['bound']} " if ratio["bound"] else ""
     bounds = f" ({ratio['low']:.2f}..{ratio['high']:.2f})" if ratio["n"] > 1 else ""
-    return f"{'~ ' if ratio['winner'] == '~' else ''}x{ratio['ratio']:.2f}{bounds}"
+    return f"{'~ ' if ratio['winner'] == '~' else ''}{sign}x{ratio['ratio']:.2f}{bounds}"
 
 
 def capacity_cell(line: dict[str, Any]) -> str:
@@ -143,16 +158,24 @@ def _at(break_even_us: float | None) -> str:
 
 
 def figures(rows: list[str], handlers: Iterable[float], peaks: dict[tuple[str, float], ByBlock],
-            capacities: dict[tuple[str, float], ByBlock]) -> Table:
+            capacities: dict[tuple[str, float], ByBlock], edges: dict[tuple[str, float], Edges]) -> Table:
     """Each row's own medians."""
     found, sections = [], {}
-    for title, of in (("requests/s in the closed loop", peaks), ("requests/s within the limit", capacities)):
+    for title, of, bounds in (("requests/s in the closed loop", peaks, {}),
+                              ("requests/s within the limit", capacities, edges)):
         sections[len(found)] = title
         for handler in handlers:
-            each = [of.get((row, handler)) for row in rows]
-            found.append([f"{handler:g}",
-                          *(f"{statistics.median(one.values()):,.0f}" if one else NONE for one in each)])
+            found.append([f"{handler:g}", *(_median(of.get((row, handler), {}), bounds.get((row, handler), {}))
+                                            for row in rows)])
     return Table(["handler\nµs", *(row.replace(" ", "\n") for row in rows)], found, sections)
+
+
+def _median(values: ByBlock, edges: Edges) -> str:
+    if not values:
+        return NONE
+    ordered = sorted(values, key=lambda block: (values[block], edges.get(block) != rules.AT_MOST))
+    middle = {edges.get(ordered[at // 2], "") for at in (len(ordered) - 1, len(ordered))} - {""}
+    return AT_EDGE if len(middle) > 1 else " ".join([*middle, f"{statistics.median(values.values()):,.0f}"])
 
 
 def cost_note(costs: dict[str, dict[str, Any]], loader_us: float, is_shared: bool) -> str:
@@ -174,8 +197,17 @@ def reading_note(slo: float, handlers: int) -> str:
             "open loop with Poisson arrivals. By cost: the ratio of what a request takes, all workers busy; a "
             "peak far from it says that others had the CPUs, or that a pinned shard waited for its own. ~: no "
             f"difference of {plain(THRESHOLD)} shown (Holm over a curve takes {fewest_blocks(handlers)} blocks); ?: "
-            "all blocks agree, and they are too few to show it. Predictions know no connections: hashing luck is not "
-            "in them.")
+            "all blocks agree, and they are too few to show it. ≥, ≤: in some block a row kept the limit at every rate "
+            f"of the grid, or at none, so the ratio is at least or at most that; {AT_EDGE}: it may be either. "
+            "Predictions know no connections: hashing luck is not in them.")
+
+
+def edge_notes(edges: dict[tuple[str, float], Edges], blocks: int) -> list[str]:
+    """Whose rates are bounds."""
+    words = {rules.AT_MOST: "passes the limit at the lowest rate of the grid already",
+             rules.AT_LEAST: "keeps the limit at every rate of the grid"}
+    return [f"{row} at H = {handler:g} µs {words[edge]}, in {count} of {blocks} blocks."
+            for (row, handler), by_block in edges.items() for edge, count in Counter(by_block.values()).items()]
 
 
 def missing_notes(why_not: dict[float, str], why: dict[tuple[str, float], list[str]],
@@ -187,6 +219,6 @@ def missing_notes(why_not: dict[float, str], why: dict[tuple[str, float], list[s
         same.setdefault(reason, []).append(f"{handler:g}")
     return [*(f"{NOT_HERE}: H = {', '.join(at)} µs: {reason}." for reason, at in same.items()),
             *(f"{row} at H = {handler:g} µs has no {what} in {len(reasons)} of {blocks} blocks: "
-              f"{'; '.join(dict.fromkeys(reasons))}."
+              f"{'; '.join({each.partition(':')[0]: each for each in reversed(reasons)}.values())}."
               for what, of in (("rate within the limit", why), ("peak", unserved))
               for (row, handler), reasons in of.items() if handler not in why_not or what == "peak")]

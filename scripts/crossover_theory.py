@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scripts.errors import UserError
-from scripts.processes import running
 
-SIMULATOR = "build/release/bench/sim/duel-sim"
 SCHEMA_VERSION = 1
 LEAST_US = 0.1  # stands for a handler time of 0, which has no logarithm
 CORES = (8, 64)  # beside this machine's
 _BETWEEN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _JOBS, _QUICK_JOBS = 20_000, 5_000
-_PATIENCE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -50,44 +42,26 @@ def cores(workers: int) -> list[int]:
     return sorted({workers, *CORES})
 
 
-def argv(program: list[str], costs_us: tuple[float, float], slo: float, on: list[int], at: list[float],
-         has_own_reactors: bool, seed: int, is_quick: bool, json_file: Path) -> list[str]:
-    """`costs_us`: of stealing and of sharded."""
+def flags(costs_us: tuple[float, float], slo: float, on: list[int], at: list[float], has_own_reactors: bool, seed: int,
+          is_quick: bool) -> list[str]:
+    """Of duel-sim. `costs_us`: of stealing and of sharded."""
     def words(values: list[Any]) -> str:
-        return ",".join(f"{each:g}" for each in values)
+        return ",".join(map(repr, values))
 
-    return [*program, "crossover", "--stealing-cost", f"{costs_us[0]:.3f}", "--sharded-cost", f"{costs_us[1]:.3f}",
-            "--slo", f"{slo:g}", "--cores", words(on), "--handlers", words(at), "--place",
-            "reactor" if has_own_reactors else "poller", "--jobs", str(_QUICK_JOBS if is_quick else _JOBS),
-            "--seed", str(seed), "--json", str(json_file)]
-
-
-def simulate(command: list[str], json_file: Path, work: Path, tick: Callable[[], None]) -> list[Curve]:
-    deadline = time.monotonic() + _PATIENCE_S
-    by_hand = f"(run it by hand: {' '.join(command)})"
-    with (work / "sim.out").open("wb") as out, running(command, stdin=subprocess.DEVNULL, stdout=out,
-                                                        stderr=out) as child:
-        while child.poll() is None:
-            if time.monotonic() > deadline:
-                raise UserError(f"duel-sim did not end within {_PATIENCE_S:.0f} s {by_hand}")
-            tick()
-            time.sleep(0.05)
-    if child.returncode != 0:
-        said = (work / "sim.out").read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise UserError(f"duel-sim failed: {said[-1]} {by_hand}")
-    try:
-        document = json.loads(json_file.read_text())
-    except (OSError, ValueError):
-        raise UserError("duel-sim exited 0 but left no readable JSON (rebuild: ./duel build)") from None
-    return parse(document)
+    return ["crossover", "--stealing-cost", f"{costs_us[0]:.3f}", "--sharded-cost", f"{costs_us[1]:.3f}", "--slo",
+            repr(slo), "--cores", words(on), "--handlers", words(at), "--place",
+            "reactor" if has_own_reactors else "poller", "--jobs", str(_QUICK_JOBS if is_quick else _JOBS), "--seed",
+            str(seed)]
 
 
-def parse(document: dict[str, Any]) -> list[Curve]:
+def parse(document: dict[str, Any], at: list[float]) -> list[Curve]:
+    """What duel-sim said of the handler times that it was asked for, in this order."""
     try:
         if (document["kind"], document["schema_version"]) != ("crossover", SCHEMA_VERSION):
             raise ValueError(f"{document['kind']} of version {document['schema_version']}")
-        return [Curve(curve["cores"], [point["handler"] for point in curve["points"]],
-                      [_interval(point["ratio"]) for point in curve["points"]],
+        if any(len(curve["points"]) != len(at) for curve in document["curves"]):
+            raise ValueError(f"not a point for each of {len(at)} handler times")
+        return [Curve(curve["cores"], at, [_interval(point["ratio"]) for point in curve["points"]],
                       [point["formula_ratio"] for point in curve["points"]], curve["advantage"],
                       curve["formula_says"], curve["simulation_says"], _interval(curve["simulated"]))
                 for curve in document["curves"]]

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ _TIMES = CACHE / "test-times.json"
 _GUESS_S = {"build": 90.0, "ctest": 40.0, "pytest": 60.0, "explore": 300.0}
 _CTEST = re.compile(r"^\s*(\d+)/(\d+) Test\s+#\d+: (\S+) \.+(.*?)\s+[\d.]+ sec")
 _PYTEST = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S+::\S.*)$")
+_PYTEST_SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] \S+?: (.*)$")
 _PYTEST_TOTAL = re.compile(r"^\d+ workers? \[(\d+) items?\]")
 # Most tests wait more than they compute, so more files are run at a time than there are CPUs.
 _PYTEST_WORKERS = "3"
@@ -39,6 +41,7 @@ class Tally:
     passed: int = 0
     failed: int = 0
     failures: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)  # by preset and reason
 
     def count(self, name: str, ok: bool) -> None:
         if ok:
@@ -70,6 +73,12 @@ def read_pytest(line: str) -> tuple[str, str] | None:
     """The name and the outcome of a line that says how a test ended; None for any other."""
     match = _PYTEST.match(line)
     return None if match is None else (match[2].rstrip(), match[1])
+
+
+def read_skipped(line: str) -> tuple[int, str] | None:
+    """How many tests were skipped and why; None for any other line."""
+    match = _PYTEST_SKIPPED.match(line)
+    return None if match is None else (int(match[1]), match[2].rstrip())
 
 
 class Stages:
@@ -107,7 +116,8 @@ class Stages:
 
 
 def run(presets: list[str], expression: str | None) -> bool:
-    """Runs the suites; the last line printed is `N passed, N failed`. True when nothing failed."""
+    """Runs the suites; what was skipped and what failed is named, the last line printed is `N passed, N failed`. True
+    when nothing failed."""
     tally = Tally()
     tested = [] if explore.is_only_for(expression) else presets
     names = [f"{what} {preset}" for preset in tested for what in ("build", "ctest", "pytest")]
@@ -121,6 +131,8 @@ def run(presets: list[str], expression: str | None) -> bool:
         stages.run(partial(_pytest, preset, expression, index == 0, tally))
     if explores:
         stages.run(partial(explore.run, expression, tally.count))
+    for why, times in tally.skipped.items():
+        print(f"skipped: {times:,} under {why}")
     for name in tally.failures:
         print(f"failed: {name}")
     if tally.passed + tally.failed == 0:
@@ -172,7 +184,7 @@ def _ctest(preset: str, expression: str | None, tally: Tally) -> None:
 
 def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> None:
     """tests/scripts runs with the first preset only: it holds no C++."""
-    argv = [*prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no",
+    argv = [*prefix(preset), sys.executable, "-m", "pytest", "tests", "-v", "--tb=short", "--color=no", "-rs",
             "-p", "no:cacheprovider", "-o", "python_files=*_test.py", "-n", _PYTEST_WORKERS, "--dist", "loadfile",
             *([] if first else ["--ignore=tests/scripts"]), *(["-k", expression] if expression else [])]
     line = Line(f"pytest {preset}")
@@ -184,6 +196,8 @@ def _pytest(preset: str, expression: str | None, first: bool, tally: Tally) -> N
         for text in processes.lines(child):
             if collected := _PYTEST_TOTAL.match(text):
                 total = int(collected[1])
+            if skipped := read_skipped(text):
+                tally.skipped[f"{preset}: {skipped[1]}"] += skipped[0]
             outcome = read_pytest(text)
             if outcome is None:
                 lines.append(text)

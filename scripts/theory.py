@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts import counters, machine, results, theory_model, theory_report
-from scripts.campaign import host, plan, replicate
+from scripts.campaign import host, plan, replicate, taints
+from scripts.campaign.run import LOADER, SERVER
 from scripts.errors import UserError
 from scripts.measure import require_descriptors
 from scripts.progress import Progress
@@ -25,7 +26,6 @@ from scripts.theory_predict import CONNECTIONS, REPLICATIONS, Point, judged, mea
 
 SCHEMA_VERSION = 1
 PROGRAMS = ["duel-server", "duel-load", "duel-sim"]
-SERVER, LOADER = "build/release/servers/duel-server", "build/release/bench/duel-load"
 SERVICE, BIMODAL, BIMODAL_LOAD = "exp:1ms", "bimodal:500us,5500us,0.1", 0.5
 LOADS, QUICK_LOADS = (0.3, 0.5, 0.7, 0.8), (0.5, 0.8)
 _SHORT_UP_TO = 0.5  # half as long: a queue forgets the faster the less it is loaded
@@ -78,17 +78,17 @@ def run(settings: Settings, name: str, force: bool, server: list[str] | None = N
     seed = settings.seed if settings.seed is not None else random.SystemRandom().randrange(1, 1 << 31)
     with results.folder(name, force) as folder, Progress("bench theory", seconds(settings)) as progress:
         (folder / "runs").mkdir()
-        trial = Trial(folder, seed, cpus, server or [SERVER], loader or [LOADER], progress)
+        trial = Trial(settings, folder, seed, cpus, server or [SERVER], loader or [LOADER], progress)
         services = {each.service: mean_of(each.service) for each in points(settings)}
         calibration = trial.calibrate(services)
         dearest = max(each["cost_us"] for each in calibration.values())
         loads = [replace(each, rate=round(each.load * trial.k * 1e6 / (services[each.service] + dearest), 1))
                  for each in points(settings)]
-        runs = trial.blocks(loads, blocks_of(settings))
+        runs = trial.blocks(loads)
         outcomes = []
         for point in loads:
             with progress.step(f"simulating {point.name}", _SIMULATION_S):
-                outcomes += judged(point, services[point.service], runs, calibration, trial.k, seed)
+                outcomes += judged(point, services[point.service], runs, calibration, trial.k, seed, progress.tick)
         document = {
             "schema_version": SCHEMA_VERSION, "kind": "theory", "name": name, "began": began,
             "ended": results.utc_now(), "settings": {
@@ -97,7 +97,8 @@ def run(settings: Settings, name: str, force: bool, server: list[str] | None = N
                 "replications": REPLICATIONS, "limits": theory_model.LIMITS, "cpus_shared": cpus.are_shared},
             "calibration": calibration, "points": [asdict(each) for each in loads],
             "order": [run["number"] for run in runs], "runs": runs, "outcomes": outcomes,
-            "taints": theory_report.held(settings.quick, cpus.are_shared, trial.k, load_before, record, runs)}
+            "taints": theory_report.held(trial.plan(loads[0]), runs, calibration, load_before,
+                                         bool(record["build"]["dirty"]))}
         theory_report.write(folder, document, record)
     theory_report.show(document)
     print(f"\nwritten to results/{name}/", flush=True)
@@ -108,11 +109,11 @@ def run(settings: Settings, name: str, force: bool, server: list[str] | None = N
 class Trial:
     """What all runs have in common. Used from one thread."""
 
-    def __init__(self, folder: Path, seed: int, cpus: plan.Cpus, server: list[str], loader: list[str],
-                 progress: Progress) -> None:
+    def __init__(self, settings: Settings, folder: Path, seed: int, cpus: plan.Cpus, server: list[str],
+                 loader: list[str], progress: Progress) -> None:
         self.folder, self.seed, self.cpus, self.k = folder, seed, cpus, len(cpus.server)
         self.threads = 1 if cpus.are_shared else min(4, len(cpus.load))
-        self._commands, self._progress = (server, loader), progress
+        self._settings, self._commands, self._progress = settings, (server, loader), progress
 
     def calibrate(self, services: dict[str, float]) -> dict[str, Any]:
         """What a request costs a row beyond its handler, by fixed service times that leave nothing to chance. CPU time
@@ -125,7 +126,7 @@ class Trial:
                 load * self.k * 1e6 / mean, 1)), self.seed, f"calibration of {each.row.name}, {name}", arrivals)
                 for name, load, arrivals in (("busy", _BUSY, "poisson"), ("idle", _IDLE, "uniform")))
             for made in (busy, idle):
-                if made["cpu_us"] is None or made["requests"] == 0:
+                if made["cpu_us"] is None or taints.is_unserved(made):
                     said = "; ".join(made["taints"]) or "no figures"
                     raise UserError(f"{each.row.name} could not be calibrated: {said} (see what ails it: ./duel serve)")
             found[each.row.name] = {
@@ -133,14 +134,13 @@ class Trial:
                 "idle_cpu_us": idle["cpu_us"]["total"] - mean,
                 "overhead_us": idle["latency_intended_us"]["p50"] - mean,
                 "delay_us": max(0.0, idle["latency_intended_us"]["p50"] - idle["cpu_us"]["total"]),
-                "waiting_us": idle["waiting_us"], "busy_waiting_us": busy["waiting_us"],
-                "taints": [*busy["taints"], *idle["taints"]]}
+                "waiting_us": idle["waiting_us"], "taints": [*busy["taints"], *idle["taints"]]}
         return found
 
-    def blocks(self, loads: list[Point], count: int) -> list[dict[str, Any]]:
+    def blocks(self, loads: list[Point]) -> list[dict[str, Any]]:
         """Each row at each point once a block, in random order; what is compared gets the same requests."""
         draw, runs = random.Random(self.seed), []
-        for block in range(1, count + 1):
+        for block in range(1, blocks_of(self._settings) + 1):
             for point in draw.sample(loads, len(loads)):
                 for each in draw.sample(subjects(), len(subjects())):
                     made = self._once(each.row, point, self.seed + block, f"block {block}: {each.row.name}, "
@@ -153,39 +153,43 @@ class Trial:
         return runs
 
     def _once(self, row: Row, point: Point, seed: int, step: str, arrivals: str = "poisson") -> dict[str, Any]:
-        asked = self._plan(point)
+        asked = self.plan(point)
         open_loop = plan.Point(point.name, point.load)
         server = replicate.server_argv(asked, row, self._commands[0])
         loader = [arrivals if word == "poisson" else word for word in
                   replicate.load_argv(asked, open_loop, point.rate, seed, self._commands[1])]
-        waited: list[tuple[int, int]] = []
+        waited: list[tuple[int, int | None]] = []
         with self._progress.step(step, point.duration_s + _WARMUP_S + _OVERHEAD_S), results.scratch() as work:
             made = replicate.replicate(server, loader, asked, open_loop, work, self._progress.tick,
                                        lambda pid: waited.append((time.monotonic_ns(), waiting_ns(pid))))
         requests = counters.each_of(counters.of_workers(made["server_stats"])[:self.k], "requests")
         return {**made, "requests_per_worker": requests, "waiting_us": waiting_us(made["load"], waited)}
 
-    def _plan(self, point: Point) -> plan.Plan:
+    def plan(self, point: Point) -> plan.Plan:
         return plan.Plan(
-            scenario=None, seed=self.seed, blocks=1, quick=False, duration_s=point.duration_s, warmup_s=_WARMUP_S,
-            calibrations=0, connections=CONNECTIONS, threads=self.threads, pipeline=1, keep_alive=True, path="/work",
-            service=point.service, at=None, cpus=self.cpus, points=(), rows=(), control_of="", order=())
+            scenario=None, seed=self.seed, blocks=blocks_of(self._settings), quick=self._settings.quick,
+            duration_s=point.duration_s, warmup_s=_WARMUP_S, calibrations=0, connections=CONNECTIONS,
+            threads=self.threads, pipeline=1, keep_alive=True, path="/work", service=point.service, at=None,
+            cpus=self.cpus, points=(), rows=(), control_of="", order=())
 
 
-def waiting_ns(pid: int) -> int:
-    """How long the threads of `pid` that are alive have been ready without a CPU."""
-    waited = 0
-    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+def waiting_ns(pid: int, root: Path = Path("/proc")) -> int | None:
+    """How long the threads of `pid` that are alive have been ready without a CPU; None where the kernel does not say:
+    it has no such file, or one of zeros."""
+    ran = waited = 0
+    for task in (root / str(pid) / "task").glob("*/schedstat"):
         try:
-            waited += int(task.read_text().split()[1])
+            on_cpu, ready, _ = map(int, task.read_text().split())
         except OSError:
             continue  # a thread that has ended since
-    return waited
+        ran, waited = ran + on_cpu, waited + ready
+    return waited if ran else None
 
 
-def waiting_us(load: dict[str, Any] | None, samples: list[tuple[int, int]]) -> float | None:
+def waiting_us(load: dict[str, Any] | None, samples: list[tuple[int, int | None]]) -> float | None:
     """The same a request, within the window."""
     if load is None or not load["requests"]["ok"]:
         return None
-    begin, end = (replicate.cpu_at(samples, load["window"][key]) for key in ("begin_ns", "end_ns"))
+    known = [(at, waited) for at, waited in samples if waited is not None]
+    begin, end = (replicate.cpu_at(known, load["window"][key]) for key in ("begin_ns", "end_ns"))
     return None if begin is None or end is None else (end - begin) / 1e3 / load["requests"]["ok"]

@@ -34,9 +34,6 @@ class Estimate:
     half: float
     spread: float
 
-    def scaled(self, by: float) -> Estimate:
-        return Estimate(self.value * by, self.half * by, self.spread * by)
-
     def later(self, by: float) -> Estimate:
         return replace(self, value=self.value + by)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from scripts import processes, results, theory_model
+from scripts import machine, theory_model
 from scripts.campaign import taints
 from scripts.errors import UserError
 from scripts.scenarios import Row
+from scripts.simulator import simulate
 from scripts.theory_model import Facts, Predicted
 
-SIMULATOR = "build/release/bench/sim/duel-sim"
 CONNECTIONS, REPLICATIONS = 256, 40
 
 
@@ -54,25 +53,21 @@ def theories(k: int) -> dict[str, Theory]:
             "pollers": Theory("a poller each", ("--policy", "stealing", "--place", "reactor", *many))}
 
 
+def _row(name: str, model: str, driver: str, **switches: str) -> Row:
+    return Row(name, model, driver, 0, switches, "", "")
+
+
+SUBJECTS = (Subject(_row("sharded/uring", "sharded", "uring"), ("apart",)),
+            Subject(_row("sharded/epoll", "sharded", "epoll"), ("apart",)),
+            Subject(_row("stealing/epoll", "stealing", "epoll"), ("poller", "pooled")),
+            Subject(_row("stealing/epoll per-worker", "stealing", "epoll", reactor="per-worker"),
+                    ("pollers", "pooled")))
+
+
 def subjects() -> list[Subject]:
-    def row(name: str, model: str, driver: str, **switches: str) -> Row:
-        return Row(name, model, driver, 0, switches, "", "")
-
-    return [Subject(row("sharded/uring", "sharded", "uring"), ("apart",)),
-            Subject(row("sharded/epoll", "sharded", "epoll"), ("apart",)),
-            Subject(row("stealing/epoll", "stealing", "epoll"), ("poller", "pooled")),
-            Subject(row("stealing/epoll per-worker", "stealing", "epoll", reactor="per-worker"), ("pollers", "pooled"))]
-
-
-def simulate(flags: list[str]) -> dict[str, Any]:
-    """duel-sim's JSON."""
-    with results.scratch() as work:
-        argv = [SIMULATOR, *flags, "--json", str(work / "sim.json")]
-        done = processes.run(argv, stdout=subprocess.DEVNULL)
-        if done.returncode != 0:
-            said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-            raise UserError(f"{said} (run it by hand: {' '.join(argv[:-2])})", 2 if done.returncode == 2 else 1)
-        return json.loads((work / "sim.json").read_text())
+    """Those that can run here."""
+    has_uring = machine.io_uring() == "works"
+    return [each for each in SUBJECTS if each.row.driver != "uring" or has_uring]
 
 
 def mean_of(service: str) -> float:
@@ -92,7 +87,7 @@ def shares(run: dict[str, Any]) -> list[float]:
 
 
 def predicted(theory: Theory, point: Point, cost_us: float, runs: list[dict[str, Any]], k: int, seed: int,
-              ) -> list[Predicted]:
+              tick: Callable[[], None]) -> list[Predicted]:
     """For each run: of queues side by side at its own shares, or the same for all."""
     rates = [[share * point.rate for share in shares(run)] for run in runs] if theory.per_shard else [[point.rate]]
     if not all(rates):
@@ -103,7 +98,7 @@ def predicted(theory: Theory, point: Point, cost_us: float, runs: list[dict[str,
     document = simulate([
         *theory.flags, "--rate", ",".join(f"{rate:.2f}" for rate in distinct), "--service", point.service,
         "--request-cost", f"{cost_us:.3f}", "--jobs", str(jobs), "--replications", str(REPLICATIONS), "--seed",
-        str(seed)])
+        str(seed)], tick)
     by_rate = dict(zip(distinct, theory_model.read(document), strict=True))
     if not theory.per_shard:
         return [by_rate[distinct[0]]] * len(runs)
@@ -111,23 +106,23 @@ def predicted(theory: Theory, point: Point, cost_us: float, runs: list[dict[str,
 
 
 def judged(point: Point, mean_us: float, runs: list[dict[str, Any]], calibration: dict[str, Any], k: int, seed: int,
-           ) -> list[dict[str, Any]]:
+           tick: Callable[[], None]) -> list[dict[str, Any]]:
     """The outcomes of all rows at a point."""
     found = []
     for each in subjects():
         own = [run for run in runs if run["row"] == each.row.name and run["point"] == point.name]
-        found += _judged(each, point, mean_us, own, calibration[each.row.name], k, seed)
+        found += _judged(each, point, mean_us, own, calibration[each.row.name], k, seed, tick)
     return found
 
 
 def _judged(subject: Subject, point: Point, mean_us: float, own: list[dict[str, Any]], paid: dict[str, Any], k: int,
-            seed: int) -> list[dict[str, Any]]:
+            seed: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
     sound = [run for run in own if not taints.is_spoiled(run)]
     known = theories(k)
 
     def against(key: str, cost_us: float) -> dict[str, dict[str, Any]]:
         """By measure."""
-        said = predicted(known[key], point, cost_us, sound, k, seed) if sound else []
+        said = predicted(known[key], point, cost_us, sound, k, seed, tick) if sound else []
         return {measure: theory_model.compared(
             [run["latency_intended_us"][measure] for run in sound],
             [each.later(paid["delay_us"]).of(measure) for each in said], measure) for measure in theory_model.MEASURES}

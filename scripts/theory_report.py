@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts import plots, results, tables
-from scripts.campaign.taints import is_spoiled
-from scripts.summary import fewest, plain
+from scripts.campaign import taints
+from scripts.campaign.plan import Plan
+from scripts.summary import fewest
 from scripts.theory_model import LIMITS
+from scripts.theory_predict import SUBJECTS
 
 _LOOKS = {"mean": ("o", "-"), "p99": ("s", "--")}
 _READING = (
@@ -22,28 +24,17 @@ _BURNS = ("Handlers burn CPU time, not wall time: a worker that is preempted tak
           "prediction does not know it. A reason `time` says how much it was.")
 
 
-def held(is_quick: bool, are_shared: bool, k: int, load_before: float, record: dict[str, Any],
-         runs: list[dict[str, Any]]) -> list[str]:
+def held(made: Plan, runs: list[dict[str, Any]], calibration: dict[str, Any], load_before: float, is_dirty: bool,
+         ) -> list[str]:
     """What holds against all of it."""
-    found, blocks = [], max(run["block"] for run in runs)
-    if blocks < fewest(0.95):
-        found.append(f"blocks: a {plain(0.95)} interval takes {fewest(0.95)}, here are {blocks}: ranges are the least "
-                     "and the largest")
-    if is_quick:
-        found.append("quick: short runs")
-    if record["build"]["dirty"]:
-        found.append("dirty: built from uncommitted changes")
-    if are_shared:
-        found.append(f"shared: server and loader share {k} CPUs")
-    if load_before > 0.5 * k:
-        found.append(f"busy: load average {load_before:.1f} before the start")
-    words: dict[str, int] = {}
-    for run in runs:
-        for word in {taint.partition(":")[0] for taint in run["taints"]}:
-            words[word] = words.get(word, 0) + 1
-    found += [f"{word}: {count} of {len(runs)} runs" for word, count in sorted(words.items())]
-    if left_out := sum(map(is_spoiled, runs)):
+    found = taints.of_campaign(made, runs, [{}], load_before, is_dirty)
+    if left_out := sum(map(taints.is_spoiled, runs)):
         found.append(f"left out: {left_out} of {len(runs)} runs, whose latencies measure no server")
+    if missing := sorted({each.row.name for each in SUBJECTS} - calibration.keys()):
+        found.append(f"left out: {', '.join(missing)}, for io_uring does not work here (./duel machine check)")
+    for row, paid in calibration.items():
+        if words := dict.fromkeys(taint.partition(":")[0] for taint in paid["taints"]):
+            found.append(f"calibration of {row}: {', '.join(words)}")
     return found
 
 

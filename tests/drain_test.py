@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from client import GET, Client, check_closed_without_a_word, get, post, take_answer
@@ -196,3 +197,28 @@ def test_nohup_holds() -> None:
         time.sleep(0.2)
         with Client(server.port) as client:
             assert client.ask(GET).status == "200 OK"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_stopping_and_going_on_does_not_end_patience(model: str) -> None:
+    with serving(model) as server:
+        [client] = begin(server, 1, get("/sleep?ms=1500"))
+        server.signal(signal.SIGTERM)
+        time.sleep(0.3)
+        server.signal(signal.SIGSTOP)
+        wait_until(lambda: " (duel-server) T " in Path(f"/proc/{server.pid}/stat").read_text(), "it has stopped")
+        server.signal(signal.SIGCONT)
+        assert client.hear().body == b"slept 1500 ms\n"
+        assert server.await_end() == 0, server.errors
+        assert "0 cut" in server.errors
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_blank_lines_do_not_hold_up_a_drain(model: str) -> None:
+    with serving(model, "--drain-seconds", "600") as server, Client(server.port) as client:
+        server.signal(signal.SIGTERM)
+        with contextlib.suppress(OSError):
+            for _ in range(100_000):
+                client.say(b"\r\n")
+                time.sleep(0.001)
+        assert server.await_end() == 0, server.errors

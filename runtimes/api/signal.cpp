@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <system_error>
 
 namespace duel {
@@ -52,8 +54,12 @@ void stop_on_signal::watch(duration patience) {
   if (over_) return;
   signalled_ = true;
   target_.stop(stop_mode::drain);
-  timespec wait = to_timespec(patience);
-  ::sigtimedwait(&set, &info, &wait);  // another signal, or the end of patience
+  // Another signal, or the end of patience; EINTR (stopped, or traced) is neither.
+  const time_point end = clock::now() + patience;
+  timespec wait;
+  do {
+    wait = to_timespec(std::max(end - clock::now(), duration::zero()));
+  } while (::sigtimedwait(&set, &info, &wait) < 0 && errno == EINTR);
   if (over_) return;
   cut_ = true;
   target_.stop(stop_mode::cut);

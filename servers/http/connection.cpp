@@ -79,6 +79,7 @@ class connection {
   time_point rest_deadline_ = never;  // of the request that has begun to arrive
   std::size_t timed_block_ = 0;       // of its body, counted from 1, that this is for
   bool is_served_ = false;
+  bool had_grace_ = false;
   bool owes_nothing_ = false;  // the last answer is out
 };
 
@@ -89,6 +90,7 @@ bool connection::await_request() {
   if (idle_deadline_ == never) idle_deadline_ = out_.now() + how_.idle_timeout;
   auto received = peer_.receive(idle_deadline_);
   if (!received && received.error() == std::errc::operation_canceled) {
+    if (std::exchange(had_grace_, true)) return false;
     shield_scope one_more_request;
     (void)sleep_for(grace);
     received = peer_.receive(deadline_after(last_look));

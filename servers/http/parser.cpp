@@ -279,8 +279,8 @@ int parser::name_complete() {
   name_size_ = 0;
   field_ = field::other;
   if (!fits || phase_ == phase::trailer) return HPE_OK;
-  constexpr std::string_view kept[] = {"host", "expect", "connection",
-                                       "transfer-encoding"};
+  static constexpr std::string_view kept[] = {"host", "expect", "connection",
+                                              "transfer-encoding"};
   auto found =
       std::ranges::find_if(kept, [&](auto& each) { return is_same(name, each); });
   field_ = static_cast<field>(found - kept);

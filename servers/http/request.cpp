@@ -51,8 +51,9 @@ bool is_authority(std::string_view s) noexcept {
 target_is split_target(request& r) noexcept {
   std::string_view rest = r.target;
   r.query = {};
-  r.path = rest;
+  r.path = root;
   if (rest == root) return target_is::here;
+  r.path = rest;
   if (rest == "*" && r.method == method::options) return target_is::here;
   if (rest.find('#') != std::string_view::npos) return target_is::malformed;
   if (!rest.starts_with('/')) {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scripts import answer_regimes, answer_verdicts, scenarios
-from scripts.answer_regimes import LOADER, PAIRS, REGIMES, STEALING, WRK, Question, Regime
-from scripts.answer_verdicts import CANNOT, NONE, SHARDS, SHORT, STEALS, Part, Verdict, verdicts
+from scripts.answer_regimes import LOADER, PAIRS, REGIMES, SILENT, STEALING, WRK, Question, Regime
+from scripts.answer_verdicts import CANNOT, NONE, SHARDS, SHORT, STEALS, Part, Verdict
 from scripts.campaign import plan
 from scripts.campaign.plan import CLOSED, CONTROL, Cpus
 
@@ -18,7 +18,11 @@ NAMES = (STEALING, *PAIRS, CONTROL)
 
 
 def regime(*questions: Question, key: str = "trial", by: str = LOADER) -> Regime:
-    return Regime(key, key.capitalize(), "Q?", "matrix", "GET /", questions, by)
+    return Regime(key, key.capitalize(), "Q?", "matrix", "GET /", "E.", "R.", questions, by)
+
+
+def verdicts(parts: list[Part]) -> list[Verdict]:
+    return answer_verdicts.verdicts(parts)[0]
 
 
 def run_of(row: str, point: str, block: int, figure: float, **change: object) -> dict[str, Any]:
@@ -30,13 +34,13 @@ def run_of(row: str, point: str, block: int, figure: float, **change: object) ->
 
 
 def campaign(factors: dict[str, float], blocks: int = 11, noise: float = 0.01, points: tuple[str, ...] = (CLOSED,),
-             seed: int = 1, **change: object) -> dict[str, Any]:
+             seed: int = 1, shared: bool = True, **change: object) -> dict[str, Any]:
     """Each server's figures are 100 times its factor, and some noise."""
     draw = random.Random(seed)
     runs = [run_of(name, point, block, 100 * factors.get(name, 1.0) * draw.lognormvariate(0, noise), **change)
             for block in range(1, blocks + 1) for point in points for name in NAMES]
-    return {"kind": "campaign", "settings": {"blocks": blocks}, "rows": [{"name": name} for name in NAMES],
-            "runs": runs}
+    return {"kind": "campaign", "settings": {"blocks": blocks, "cpus_shared": shared},
+            "rows": [{"name": name} for name in NAMES], "runs": runs}
 
 
 def only(found: list[Verdict], row: str = "sharded/epoll") -> Verdict:
@@ -142,14 +146,53 @@ def test_pages_without_any_difference_claim_one_seldom(monkeypatch) -> None:
 
 def test_too_few_cpus_is_said_with_the_reason() -> None:
     unequal = next(each for each in REGIMES if each.key == "unequal")
-    why = answer_regimes.cannot(unequal, 1)
+    why = answer_regimes.cannot(unequal, 1, 2)
     assert why is not None
     assert why.startswith("it takes 4 CPUs for the server alone, here is 1: with fewer than 4 ")
-    assert answer_regimes.cannot(unequal, 4) is None
+    assert answer_regimes.cannot(unequal, 4, 4) is None
     found = verdicts([Part(unequal, None, why)])
     assert [each.kind for each in found] == [CANNOT, CANNOT]
     assert found[0].words == f"cannot be measured here: {why}"
     assert found[0].ratio is None
+
+
+@pytest.mark.parametrize("each", REGIMES, ids=lambda each: each.key)
+def test_with_one_cpu_no_schedulers_are_compared(each: Regime) -> None:
+    why = answer_regimes.cannot(each, 1, 1)
+    if each.by == SILENT:
+        assert why is None
+    else:
+        assert why is not None
+        assert why.startswith("with one CPU there is nobody to steal from")
+        assert "run on two or more" in why
+
+
+@pytest.mark.parametrize("measure", ["requests_per_s", "cpu_us_total"])
+@pytest.mark.parametrize(("change", "words"), [
+    ({"errors": {"status": 3}, "taints": ["errors: 3 status"]}, "errors"),
+    ({"zero_served": 2, "taints": ["starved: 2 of 64 connections never got an answer"]}, "starved"),
+    ({"fallen_silent": 1, "taints": ["fallen silent: 1 of 64"]}, "fallen silent")])
+def test_what_failed_or_starved_has_no_figure(measure: str, change: dict[str, Any], words: str) -> None:
+    """A server that answers half of its clients spends less on the others, and is not better."""
+    document = campaign({"sharded/epoll": 0.5, "sharded/uring": 0.5})
+    for run in document["runs"]:
+        if run["row"] == "sharded/epoll":
+            run.update(change)
+    found = verdicts([Part(regime(Question(measure)), document)])
+    assert only(found).words == f"cannot be measured here: {words} in 11 of 22 runs"
+    assert only(found, "sharded/uring").kind in (STEALS, SHARDS)
+
+
+@pytest.mark.parametrize(("shared", "kinds"), [(True, [SHARDS, SHARDS]), (False, [CANNOT, SHARDS])])
+def test_a_loader_on_its_own_cpus_does_not_give_its_throughput_as_the_servers(shared: bool, kinds: list[str]) -> None:
+    document = campaign({}, shared=shared, taints=["loader saturated: 99 %"])
+    for run in document["runs"]:
+        if run["row"] == "sharded/epoll":
+            run["requests_per_s"], run["cpu_us"] = run["requests_per_s"] * 1.5, {"total": run["cpu_us"]["total"] / 1.5}
+    found = [each for each in verdicts([Part(regime(Question("requests_per_s"), Question("cpu_us_total")), document)])
+             if each.row == "sharded/epoll"]
+    assert [each.kind for each in found] == kinds
+    assert shared or found[0].words == "cannot be measured here: loader saturated in 22 of 22 runs"
 
 
 def test_a_saturated_loader_takes_the_percentiles_and_not_the_throughput() -> None:
@@ -169,6 +212,8 @@ def test_blocks_lost_to_a_taint_leave_too_few() -> None:
     assert only(found).words == ("cannot be measured here: 4 of 7 blocks that it takes are left "
                                  "(schedule slipped in 7 of 22 runs)")
     assert only(found, "sharded/uring").kind == NONE
+    _, family, needed = answer_verdicts.verdicts([Part(regime(Question("p99_us")), document)])
+    assert (family, needed) == (2, 7), "Holm's correction went across the one with too few blocks, too"
     one_lost = campaign({"sharded/epoll": 1.5})
     one_lost["runs"][1]["taints"] = ["schedule slipped: late"]
     assert only(verdicts([Part(regime(Question("p99_us")), one_lost)])).kind == STEALS
@@ -182,11 +227,20 @@ def test_too_few_requests_for_a_percentile() -> None:
         "cannot be measured here: too few requests for a p99 latency in 22 of 22 runs")
 
 
+def test_cpu_time_that_is_missing_is_no_lack_of_requests() -> None:
+    document = campaign({})
+    for run in document["runs"]:
+        run["cpu_us"] = None
+    assert only(verdicts([Part(regime(Question("cpu_us_total")), document)])).words == (
+        "cannot be measured here: no CPU time a request in 22 of 22 runs")
+
+
 def test_a_server_that_does_not_run_here() -> None:
     document = campaign({})
     document["rows"] = [each for each in document["rows"] if each["name"] != "sharded/uring"]
     found = verdicts([Part(regime(Question("cpu_us_total")), document)])
-    assert only(found, "sharded/uring").words == "cannot be measured here: sharded/uring does not run here"
+    assert only(found, "sharded/uring").words == ("cannot be measured here: sharded/uring does not run here "
+                                                  "(what io_uring lacks: ./duel machine check)")
     assert only(found).kind == NONE
 
 
@@ -234,6 +288,7 @@ def test_every_regime_is_a_scenario_that_can_be_run(each: Regime, has_uring: boo
     assert names[:2] == [STEALING, "sharded/epoll"]
     assert ("sharded/uring" in names) == has_uring
     assert made.cores == scenarios.load(each.scenario).cores
+    assert (made.question, made.expected, made.reason) == (each.question, each.expected, each.reason)
     for question in each.questions:
         assert question.measure in answer_regimes.MEASURES
     if each.by != LOADER:

@@ -121,6 +121,12 @@ def test_pytest_lines_are_read(line: str, read: tuple[str, str] | None) -> None:
     assert suite.read_pytest(line) == read
 
 
+def test_skipped_tests_are_read() -> None:
+    assert suite.read_skipped("SKIPPED [12] tests/server.py:151: io_uring_setup is refused\n") == (
+        12, "io_uring_setup is refused")
+    assert suite.read_skipped("[gw1] [  3%] SKIPPED tests/a_test.py::test_b[serial] \n") is None
+
+
 def test_default_suite_is_dev_then_the_sanitizers() -> None:
     assert suite.expand(None, False) == ["dev", "asan", "tsan"]
     assert suite.expand("release", False) == ["release"]

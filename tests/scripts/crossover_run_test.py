@@ -16,16 +16,19 @@ from scripts.errors import UserError
 
 FAKE_SIM = [sys.executable, str(Path(__file__).with_name("fake_sim.py"))]
 COST_US = {"stealing/epoll": 8.0, "stealing/epoll per-worker": 7.0, "sharded/epoll": 6.0, "sharded/uring": 5.0}
-CARRIES = {"stealing/epoll": 0.6, "stealing/epoll per-worker": 0.8, "sharded/epoll": 0.6, "sharded/uring": 0.6}
+LITTLE, MUCH = rules.SHARES[17], rules.SHARES[24]
+CARRIES = {"stealing/epoll": LITTLE, "stealing/epoll per-worker": MUCH, "sharded/epoll": LITTLE,
+           "sharded/uring": LITTLE}
 SETTINGS = crossover.Settings(quick=True, blocks=2, handlers_us=(0.0, 50.0, 1000.0), seed=5)
 
 
 class Replicate:
     """p99 is half the limit up to a share of the capacity, and twice as much above it."""
 
-    def __init__(self, late: bool = False, fails: str = "") -> None:
+    def __init__(self, late: bool = False, fails: str = "", dies: str = "",
+                 carries: dict[str, float] = CARRIES) -> None:
         self.asked: list[tuple[str, str]] = []
-        self._late, self._fails = late, fails
+        self._late, self._fails, self._dies, self._carries = late, fails, dies, carries
 
     def __call__(self, server, load, made, point, work, tick) -> dict:
         row = next(row.name for row in made.rows if row.argv(["s"])[1:] == server[1:server.index("--listen")])
@@ -34,13 +37,16 @@ class Replicate:
         whole = 2e6 / (handler + 5.0)
         rate = float(load[load.index("--rate") + 1]) if "--rate" in load else 2e6 / (handler + COST_US[row] + 4.0)
         limit = 10 * (handler + COST_US[row])
-        keeps = rate <= (CARRIES[row] + 0.01) * whole
+        keeps = rate <= (self._carries[row] + 0.001) * whole
         words = [] if keeps or not self._late else ["schedule_slipped"]
         unserved = {"errors": {"body": 1}} if row == self._fails else {"errors": {}}
         return {"server_argv": server, "load_argv": load, "requests_per_s": rate, "requests": 10_000,
-                "cpu_us": {"total": handler + COST_US[row]}, "taints": words, "zero_served": 0, "fallen_silent": 0,
+                "cpu_us": {"total": handler + COST_US[row]}, "zero_served": 0,
+                "taints": [f"schedule slipped: by {rate:g}"] if words else [], "fallen_silent": 0,
                 "latency_intended_us": {"p99": limit * (0.5 if keeps or point.name == CLOSED else 2), "count": 10_000},
-                **unserved, "load": {"taints": words, "loader": {"threads": [{"cpu_seconds": 0.04}]}}}
+                **unserved, "load": {"taints": words, "loader": {"threads": [{"cpu_seconds": 0.04}]}},
+                **({"load": None, "latency_intended_us": None, "taints": ["server: it ended"]}
+                   if row == self._dies and point.name != CLOSED else {})}
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_every_figure_comes_from_its_runs(bench, results_folder, capsys) -> None
     by_place = {(line["stealing"], line["sharded"], line["handler_us"]): line for line in document["lines"]}
     assert len(by_place) == 4 * 3
     pooled = by_place["stealing/epoll per-worker", "sharded/uring", 1000.0]
-    assert pooled["capacity"]["ratios"] == pytest.approx([0.8 / 0.6] * 2)
+    assert pooled["capacity"]["ratios"] == pytest.approx([MUCH / LITTLE] * 2, rel=1e-3)
     assert (pooled["winner"], pooled["predicted"]["formula"] > 1) == ("stealing?", True)
     assert pooled["peak"]["ratio"] == pytest.approx(pooled["predicted"]["peak"]) == pytest.approx(1009 / 1011)
     short = by_place["stealing/epoll", "sharded/uring", 0.0]
@@ -112,13 +118,38 @@ def test_the_seed_says_the_order(bench) -> None:
 def test_a_late_loader_is_no_capacity(bench) -> None:
     document = bench(Replicate(late=True))
     assert {line["capacity"] for line in document["lines"]} == {None}
-    assert any("the loader was late" in note for note in document["notes"])
+    assert any("in 2 of 2 blocks: schedule slipped: by" in note for note in document["notes"])
     assert document["lines"][-1]["peak"] is not None
+
+
+def test_a_server_that_dies_is_no_late_loader(bench) -> None:
+    document = bench(Replicate(dies="sharded/epoll"))
+    lost = [each for each in document["searches"] if each["row"] == "sharded/epoll"]
+    assert {(each["rate"], each["why"]) for each in lost} == {(None, "server: it ended")}
+    assert any("sharded/epoll at H = 50 µs has no rate within the limit in 2 of 2 blocks: server: it ended." == note
+               for note in document["notes"])
+
+
+def test_a_row_that_fails_at_every_rate_loses(bench) -> None:
+    document = bench(Replicate(carries={**CARRIES, "sharded/uring": 0.0}))
+    assert {each["edge"] for each in document["searches"] if each["row"] == "sharded/uring"} == {"≤"}
+    line = next(each for each in document["lines"] if (each["stealing"], each["sharded"], each["handler_us"]) == (
+        "stealing/epoll", "sharded/uring", 1000.0))
+    assert (line["winner"], line["capacity"]["bound"]) == ("stealing?", "≥")
+    assert line["capacity"]["ratio"] == pytest.approx(LITTLE / rules.SHARES[0], rel=1e-2)
+
+
+def test_a_handler_time_may_have_many_digits(bench) -> None:
+    document = bench(Replicate(), settings=crossover.Settings(True, 1, (333.33333,), 10.0, None, 5))
+    assert {line["handler_us"] for line in document["lines"]} == {333.33333}
+    assert "exp:333.33333us" in document["runs"][-1]["load_argv"]
 
 
 @pytest.mark.parametrize(("made", "simulator", "message"), [
     (Replicate(fails="sharded/epoll"), [], "row 'sharded/epoll' has no cost to predict from"),
-    (Replicate(), ["--fail"], "duel-sim failed: fake-sim: out of memory")])
+    (Replicate(), ["--fail"], "fake-sim: out of memory .*run it by hand: "),
+    (Replicate(), ["--silent"], "duel-sim exited with 3 and said nothing"),
+    (Replicate(), ["--empty"], "left no readable JSON")])
 def test_what_fails_leaves_nothing(bench, results_folder, made, simulator, message) -> None:
     with pytest.raises(UserError, match=message):
         bench(made, simulator)
@@ -134,14 +165,15 @@ def test_without_io_uring_its_row_is_left_out(bench, monkeypatch) -> None:
 
 def test_one_cpu_has_nothing_to_steal(monkeypatch) -> None:
     monkeypatch.setattr(host, "cpus", lambda: Cpus((0,), (0,)))
-    with pytest.raises(UserError, match="needs two CPUs"):
+    with pytest.raises(UserError, match="needs two CPUs.*--cpuset-cpus"):
         crossover.check(SETTINGS)
 
 
 @pytest.mark.parametrize(("argv", "message"), [
     (["--handler-us", "x"], "'x' is not a list of microseconds"), (["--handler-us", ""], "is not a list of micro"),
     (["--handler-us", "nan"], "is not a list of micro"), (["--handler-us=-1"], "is not a list of micro"),
-    (["--slo", "1"], "'1' is not a number above 1"), (["--slo", "nan"], "is not a number above 1"),
+    (["--handler-us", "10001"], "from 0 to 10,000"),
+    (["--slo", "4.9"], "'4.9' is not a number from 5"), (["--slo", "nan"], "is not a number from 5"),
     (["--blocks", "0"], "is not a whole number above 0"), (["--name", "a/b"], "is not a folder name"),
     (["--frob"], "unrecognized arguments")])
 def test_wrong_usage(argv: list[str], message: str) -> None:

@@ -21,11 +21,14 @@ def main() -> int:
     parser.add_argument("task")
     for name in ("stealing-cost", "sharded-cost", "slo", "place", "jobs", "seed", "json", "cores", "handlers"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--fail", action="store_true")
+    for name in ("fail", "silent", "empty"):
+        parser.add_argument(f"--{name}", action="store_true")
     given = parser.parse_args()
     if given.fail:
         print("fake-sim: out of memory (lower --jobs)", file=sys.stderr)
         return 1
+    if given.silent or given.empty:
+        return 3 if given.silent else 0
     handlers = [float(each) for each in given.handlers.split(",")]
     with open(given.json, "w") as file:
         json.dump({"kind": "crossover", "schema_version": 1,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cli, plots, theory, theory_model, theory_predict, theory_report
+from scripts import cli, machine, plots, simulator, theory, theory_model, theory_predict, theory_report
+from scripts.campaign.plan import Cpus
 from scripts.errors import UserError
 from scripts.paths import ROOT
 from scripts.theory_model import Estimate, Facts, Predicted
@@ -51,20 +52,22 @@ def run(row: str, mean: float, block: int = 1, workers: tuple[int, ...] = (500, 
             "cpu_us": {"total": 1000.0}, "machine": {"steal_share": 0.0, "others_share": 0.0}, **more}
 
 
-real_simulate = theory_predict.simulate
+def nothing() -> None:
+    pass
 
 
 @pytest.fixture(autouse=True)
-def simulator(monkeypatch) -> list[list[str]]:
+def asked(monkeypatch) -> list[list[str]]:
     """In place of duel-sim; what it was asked."""
-    asked: list[list[str]] = []
-    monkeypatch.setattr(theory_predict, "simulate", lambda flags: (asked.append(flags), simulated(flags))[1])
-    return asked
+    said: list[list[str]] = []
+    monkeypatch.setattr(theory_predict, "simulate", lambda flags, tick: (said.append(flags), simulated(flags))[1])
+    monkeypatch.setattr(machine, "io_uring", lambda: "works")
+    return said
 
 
 def judge(runs: list[dict]) -> dict[tuple[str, str, str], dict]:
     paid = {each.row.name: PAID for each in theory_predict.subjects()}
-    found = theory_predict.judged(POINT, 1000.0, runs, paid, 2, 1)
+    found = theory_predict.judged(POINT, 1000.0, runs, paid, 2, 1, nothing)
     return {(one["row"], one["theory"], one["measure"]): one for one in found}
 
 
@@ -163,30 +166,33 @@ def test_reasons_are_told_in_short() -> None:
 
 # --- predictions for runs --------------------------------------------------------------------------
 
-def test_each_run_of_shards_is_predicted_from_its_own_shares(simulator) -> None:
+def test_each_run_of_shards_is_predicted_from_its_own_shares(asked) -> None:
     runs = [run("sharded/epoll", 0), run("sharded/epoll", 0, workers=(600, 400))]
-    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 20.0, runs, 2, 7)
-    flags = dict(zip(simulator[0][::2], simulator[0][1::2], strict=True))
+    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 20.0, runs, 2, 7, nothing)
+    flags = dict(zip(asked[0][::2], asked[0][1::2], strict=True))
     assert flags == {"--policy": "partitioned", "--cores": "1", "--rate": "400.00,500.00,600.00",
-                     "--service": "exp:1ms", "--request-cost": "20.000", "--jobs": "5000", "--replications": "40", "--seed": "7"}
+                     "--service": "exp:1ms", "--request-cost": "20.000", "--jobs": "5000", "--replications": "40",
+                     "--seed": "7"}
     assert made[0].mean.value == pytest.approx(1020 / (1 - 0.51))
     assert made[1].mean.value == pytest.approx(0.4 * 1020 / (1 - 0.408) + 0.6 * 1020 / (1 - 0.612))
-    pooled = theory_predict.predicted(theory_predict.theories(2)["poller"], POINT, 0.0, runs, 2, 7)
+    pooled = theory_predict.predicted(theory_predict.theories(2)["poller"], POINT, 0.0, runs, 2, 7, nothing)
     assert len(pooled) == 2
-    assert "--jobs 10000" in " ".join(simulator[1])
-    assert "--place poller --cores 2 --connections 256" in " ".join(simulator[1])
+    assert "--jobs 10000" in " ".join(asked[1])
+    assert "--place poller --cores 2 --connections 256" in " ".join(asked[1])
     with pytest.raises(UserError, match="does not count requests by worker"):
         theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 0.0, [
-            run("sharded/epoll", 0, requests_per_worker=None)], 2, 7)
+            run("sharded/epoll", 0, requests_per_worker=None)], 2, 7, nothing)
 
 
 @pytest.mark.skipif(not SIMULATOR.exists(), reason=f"{SIMULATOR} is not part of this build")
 def test_the_real_simulator_agrees_with_closed_forms(monkeypatch) -> None:
-    monkeypatch.setattr(theory_predict, "simulate", real_simulate)
-    monkeypatch.setattr(theory_predict, "SIMULATOR", str(SIMULATOR))
+    ticks: list[None] = []
+    monkeypatch.setattr(theory_predict, "simulate", simulator.simulate)
+    monkeypatch.setattr(simulator, "SIMULATOR", str(SIMULATOR))
     assert theory_predict.mean_of("bimodal:500us,5500us,0.1") == pytest.approx(1000)
     made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 0.0, [
-        run("sharded/epoll", 0, workers=(600, 400))], 2, 7)[0]
+        run("sharded/epoll", 0, workers=(600, 400))], 2, 7, lambda: ticks.append(None))[0]
+    assert ticks
     assert made.mean.value == pytest.approx(0.6 * 2500 + 0.4 * 1000 / 0.6, rel=0.05)
     with pytest.raises(UserError, match="duel-sim: --service: .*run it by hand") as refused:
         theory_predict.mean_of("exp:soon")
@@ -225,6 +231,19 @@ def test_waiting_is_counted_within_the_window() -> None:
     assert theory.waiting_us(load, [(0, 0), (200, 10_000), (400, 50_000)]) == pytest.approx(2.5)
     assert theory.waiting_us(load, [(0, 0), (200, 10_000)]) is None
     assert theory.waiting_us(None, []) is None
+    assert theory.waiting_us(load, [(0, None), (200, None), (400, None)]) is None
+
+
+def test_a_kernel_that_does_not_say_who_waited_says_nothing(tmp_path) -> None:
+    threads = {name: tmp_path / "1" / "task" / name / "schedstat" for name in ("1", "2")}
+    assert theory.waiting_ns(1, tmp_path) is None
+    for each in threads.values():
+        each.parent.mkdir(parents=True)
+        each.write_text("0 0 0\n")
+    assert theory.waiting_ns(1, tmp_path) is None
+    threads["1"].write_text("500 30 7\n")
+    threads["2"].write_text("100 12 7\n")
+    assert theory.waiting_ns(1, tmp_path) == 42
 
 
 # --- the whole -------------------------------------------------------------------------------------
@@ -260,6 +279,40 @@ def test_a_whole_run(fakes, results_folder, capsys) -> None:
     assert "2 x M/G/1" in said
     assert "Held against this run: blocks:" in said
     assert all(len(line) <= 120 for line in said.splitlines())
+
+
+def test_without_io_uring_its_row_is_left_out(fakes, results_folder, monkeypatch) -> None:
+    monkeypatch.setattr(machine, "io_uring", lambda: "EPERM")
+    theory.run(theory.Settings(blocks=1, duration_s=1, quick=True, seed=5), "trial", False, *fakes)
+    made = json.loads((results_folder / "trial" / "result.json").read_text())
+    rows = {"sharded/epoll", "stealing/epoll", "stealing/epoll per-worker"}
+    assert rows == set(made["calibration"]) == {each["row"] for each in made["runs"]}
+    assert rows == {each["row"] for each in made["outcomes"]}
+    assert "left out: sharded/uring, for io_uring does not work here (./duel machine check)" in made["taints"]
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"errors": {"status": 3}, "taints": ["errors: 3 status"]}, "could not be calibrated: errors: 3 status"),
+    ({"fallen_silent": 2, "taints": []}, "could not be calibrated: no figures"),
+    ({"cpu_us": None}, "could not be calibrated")])
+def test_a_calibration_that_served_less_is_refused(fakes, results_folder, monkeypatch, wrong, message) -> None:
+    real = theory.replicate.replicate
+    monkeypatch.setattr(theory.replicate, "replicate", lambda *given: {**real(*given), **wrong})
+    with pytest.raises(UserError, match=message):
+        theory.run(theory.Settings(blocks=1, duration_s=1), "trial", False, *fakes)
+
+
+def test_what_held_against_the_calibration_is_told(tmp_path) -> None:
+    trial = theory.Trial(theory.Settings(blocks=2, quick=True), tmp_path, 1, Cpus((0, 1), (0, 1)), [], [], None)
+    paid = {each.row.name: {"taints": []} for each in theory_predict.subjects()}
+    paid["sharded/epoll"]["taints"] = ["other work: 30%", "loader saturated: 99%", "other work: 20%"]
+    late = run("sharded/epoll", 1.0, taints=["schedule slipped: 1"])
+    assert theory_report.held(trial.plan(POINT), [late, run("sharded/epoll", 1.0)], paid, 1.5, True) == [
+        "blocks: a 95 % interval takes 6, here are 2: nothing is shown", "quick: short runs",
+        "dirty: built from uncommitted changes", "shared: server and loader share 2 CPUs",
+        "busy: load average 1.5 before the start", "schedule slipped: 1 of 2 runs",
+        "left out: 1 of 2 runs, whose latencies measure no server",
+        "calibration of sharded/epoll: other work, loader saturated"]
 
 
 def test_a_server_that_dies_leaves_nothing(fakes, results_folder) -> None:
