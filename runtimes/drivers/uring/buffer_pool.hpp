@@ -6,7 +6,9 @@
 // in the queue of unread bytes of one socket (unread_queue), or out on a lease.
 //
 // The pool starts small, because the ring hands buffers out in turn and a small set stays
-// in the cache; it doubles when the kernel runs dry, up to a limit. Owner thread only.
+// in the cache; it doubles when the kernel runs dry, up to a limit. Sockets that nobody
+// reads and leases that are kept can hold them all for as long as they like: whoever uses
+// the pool must get on without it. Owner thread only.
 #pragma once
 
 #include <liburing.h>

@@ -1,6 +1,7 @@
 // completions.cpp - what the kernel is asked for, and what becomes of its answers. On the
 // shard's stack, requests also on their tasks'.
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,13 +34,17 @@ void uring_driver::interrupt_from(polled_driver& sender) noexcept {
 // --- requests
 // ------------------------------------------------------------------------------
 
+void uring_driver::arm(uring_socket& s, ::io_uring_sqe& sqe, tag what) noexcept {
+  sqe.user_data = s.user_data(what);
+  s.in_tag = what;
+  s.in.is_armed = true;
+  s.in.is_cancelling = false;
+}
+
 void uring_driver::arm_accept(uring_socket& s) noexcept {
   auto& sqe = ring_.next_request();
   ::io_uring_prep_multishot_accept(&sqe, s.fd, nullptr, nullptr, SOCK_CLOEXEC);
-  sqe.user_data = s.user_data(tag::accept);
-  s.in_tag = tag::accept;
-  s.in.is_armed = true;
-  s.in.is_cancelling = false;
+  arm(s, sqe, tag::accept);
 }
 
 void uring_driver::arm_receive(uring_socket& s) noexcept {
@@ -48,10 +53,13 @@ void uring_driver::arm_receive(uring_socket& s) noexcept {
   if (chosen_.multishot_receive) sqe.ioprio |= IORING_RECV_MULTISHOT;
   sqe.flags |= IOSQE_BUFFER_SELECT;
   sqe.buf_group = buffer_pool::group;
-  sqe.user_data = s.user_data(tag::receive);
-  s.in_tag = tag::receive;
-  s.in.is_armed = true;
-  s.in.is_cancelling = false;
+  arm(s, sqe, tag::receive);
+}
+
+void uring_driver::arm_readable(uring_socket& s) noexcept {
+  auto& sqe = ring_.next_request();
+  ::io_uring_prep_poll_add(&sqe, s.fd, POLLIN);
+  arm(s, sqe, tag::readable);
 }
 
 void uring_driver::arm_send(uring_socket& s, std::span<const std::byte> data,
@@ -112,6 +120,10 @@ bool uring_driver::complete(const ::io_uring_cqe& cqe) noexcept {
       complete_receive(*s, cqe);
       s->in.wake();
       break;
+    case tag::readable:
+      s->in.is_armed = false;
+      s->in.wake();
+      break;
     case tag::send:
       complete_send(*s, cqe);
       s->out.wake();
@@ -158,7 +170,8 @@ void uring_driver::complete_accept(uring_socket& s, const ::io_uring_cqe& cqe) n
 }
 
 // A request that ends without end of stream or error (no buffers, cancelled, the kernel's
-// own reasons) is armed again by the next receive that finds nothing unread.
+// own reasons) leaves the bytes in the kernel: the receive under way fetches them, or the
+// next one arms another.
 void uring_driver::complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) noexcept {
   if (cqe.flags & IORING_CQE_F_BUFFER) {
     unsigned id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;

@@ -24,10 +24,15 @@ int interruption(const task& self, const direction& side) noexcept {
   return side.expired ? -ETIMEDOUT : 0;
 }
 
-// Not send(): that is a cancellation point, two locked instructions.
+// Not send() and recv(): those are cancellation points, two locked instructions.
 std::int64_t try_to_send(int fd, std::span<const std::byte> data) noexcept {
   auto n = ::syscall(SYS_sendto, fd, data.data(), data.size(),
                      MSG_NOSIGNAL | MSG_DONTWAIT, nullptr, 0);
+  return n < 0 ? -errno : n;
+}
+std::int64_t try_to_receive(int fd, std::span<std::byte> into) noexcept {
+  auto n = ::syscall(SYS_recvfrom, fd, into.data(), into.size(), MSG_DONTWAIT, nullptr,
+                     nullptr);
   return n < 0 ? -errno : n;
 }
 
@@ -67,7 +72,7 @@ void uring_driver::perform(operation& op) {
 void uring_driver::receive(uring_socket& s, operation& op, task& self) {
   if (!s.unread.empty()) spend_budget(self);
   s.in.begin(op.deadline);
-  for (;;) {
+  for (bool has_waited = false;; has_waited = true) {
     if (!s.unread.empty()) {
       auto [id, size] = s.unread.pop(buffers_);
       op.lease = buffer_lease(*this, buffers_.memory(id).first(size), id);
@@ -83,14 +88,15 @@ void uring_driver::receive(uring_socket& s, operation& op, task& self) {
       return;
     }
     if (!s.in.is_armed) {
+      // A request that ended without bytes: most likely they found no buffer.
+      if (has_waited && receive_directly(s, op)) return;
       if (buffers_.replenish()) {
         arm_receive(s);
-      } else if (!s.in.is_linked()) {
-        without_buffers_.push_back(s.in);  // give_back() wakes us
+      } else {
+        arm_readable(s);
       }
     }
     wait(s.in, self, suspend_reason::receive);
-    if (s.in.is_linked()) s.in.unlink();
   }
 }
 
@@ -144,6 +150,26 @@ void uring_driver::send(uring_socket& s, operation& op, task& self) {
   }
 }
 
+// Into a block instead of a buffer of the ring, which tasks that do not read may hold all
+// of; what they hold is no reason for others to wait. The kernel holds no receive of this
+// socket and nothing is unread, so the order is kept. False: nothing has come, or a
+// signal.
+bool uring_driver::receive_directly(uring_socket& s, operation& op) {
+  auto block = lease_buffer();
+  auto n = try_to_receive(s.fd, block.bytes());
+  if (n == -EAGAIN) book_.add(counter::again);
+  if (n == -EAGAIN || n == -EINTR) return false;
+  if (n > 0) {
+    block.trim(static_cast<std::size_t>(n));
+    op.lease = std::move(block);
+  } else {
+    s.has_ended = true;
+    s.end = static_cast<int>(n);
+  }
+  op.result = n;
+  return true;
+}
+
 // False: it would block, or a signal came first.
 bool uring_driver::send_directly(uring_socket& s, operation& op) {
   auto n = try_to_send(s.fd, op.data);
@@ -190,7 +216,6 @@ void uring_driver::close(std::unique_ptr<socket> closing) noexcept {
 void uring_driver::give_back(std::span<std::byte> bytes, unsigned id) noexcept {
   if (id == block_id) return give_back_block(bytes.data());
   buffers_.give_back(id);
-  while (direction* side = without_buffers_.pop_front()) side->wake();
 }
 
 result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,

@@ -11,7 +11,8 @@ namespace duel::uring {
 
 // Beyond these the multishot request of a socket is ended until its task has caught up: a
 // slow reader holds at most 32 buffers, and what the kernel adds before it stops (32
-// more).
+// more). A few hundred of them can still hold all there are, so nobody waits for a buffer
+// (receive_directly).
 inline constexpr unsigned most_unread = 32, most_accepted = 1024;
 
 // lease_buffer()'s blocks are no provided buffers.
@@ -52,10 +53,14 @@ class uring_driver final : public polled_driver {
   [[gnu::always_inline]] inline void send(uring_socket& s, operation& op, task& self);
 
   void spend_budget(task& self);
+  // noinline: rare, and inside receive() it would cost every receive.
+  [[nodiscard, gnu::noinline]] bool receive_directly(uring_socket& s, operation& op);
   [[nodiscard]] bool send_directly(uring_socket& s, operation& op);
   void await_send(uring_socket& s, task& self);
+  static void arm(uring_socket& s, ::io_uring_sqe& sqe, tag what) noexcept;
   void arm_accept(uring_socket& s) noexcept;
   void arm_receive(uring_socket& s) noexcept;
+  void arm_readable(uring_socket& s) noexcept;
   void arm_send(uring_socket& s, std::span<const std::byte> data, bool borrow) noexcept;
   void cancel(uring_socket& s, direction& side, tag what) noexcept;
   void end_send(uring_socket& s) noexcept;
@@ -69,8 +74,7 @@ class uring_driver final : public polled_driver {
   void complete_receive(uring_socket& s, const ::io_uring_cqe& cqe) noexcept;
 
   ring ring_;
-  buffer_pool buffers_;                        // after the ring: unregistered first
-  intrusive_list<direction> without_buffers_;  // receivers that wait for any buffer
+  buffer_pool buffers_;  // after the ring: unregistered first
   timer_service& deadlines_;
   counters& book_;
   const options chosen_;

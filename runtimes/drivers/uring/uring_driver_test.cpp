@@ -117,46 +117,6 @@ TEST_P(uring_stream, a_slow_reader_gets_everything_in_order) {
   });
 }
 
-// Leases that are kept: more than the pool first has, and all that it may ever have.
-TEST_P(uring_stream, receives_again_once_buffers_come_back) {
-  run([] {
-    constexpr int sockets = 40, most_buffers = 8192;
-    std::vector<stream> ours;
-    std::vector<join_handle<void>> senders;
-    for (int i = 0; i < sockets; ++i) {
-      auto made = connection();
-      ours.push_back(std::move(made.ours));
-      senders.push_back(spawn([theirs = made.theirs] {
-        auto peer = *stream::adopt(theirs);
-        std::string much(1 << 20, 'x');
-        EXPECT_TRUE(peer.send(bytes_of(much)));
-      }));
-    }
-    std::vector<buffer_lease> kept;
-    std::vector<std::size_t> got(sockets, 0);
-    std::vector<join_handle<void>> readers;
-    bool release = false;
-    for (std::size_t i = 0; i < sockets; ++i) {
-      readers.push_back(spawn([&, i] {
-        for (;;) {
-          auto some = ours[i].receive();
-          ASSERT_TRUE(some);
-          if (some->empty()) return;
-          got[i] += some->bytes().size();
-          if (!release) kept.push_back(std::move(*some));
-        }
-      }));
-    }
-    for (int i = 0; i < 2000 && kept.size() < most_buffers; ++i) (void)sleep_for(1ms);
-    EXPECT_EQ(kept.size(), static_cast<std::size_t>(most_buffers));
-    release = true;
-    kept.clear();
-    for (auto& r : readers) r.join();
-    for (auto& s : senders) s.join();
-    for (auto n : got) EXPECT_EQ(n, std::size_t{1 << 20});
-  });
-}
-
 TEST_P(uring_stream, closes_with_bytes_unread_and_a_receive_armed) {
   run([] {
     auto [ours, theirs] = connection();

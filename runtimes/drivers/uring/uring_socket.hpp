@@ -25,12 +25,20 @@ namespace duel::uring {
 
 // What a completion is about: the low bits of user_data.
 // `none`: what nobody waits for. lost_bell names the driver that was to be woken.
-enum class tag : std::uint64_t { none, doorbell, lost_bell, accept, receive, send };
+// `readable`: a receive without a buffer of the ring has something to fetch.
+enum class tag : std::uint64_t {
+  none,
+  doorbell,
+  lost_bell,
+  accept,
+  receive,
+  readable,
+  send,
+};
 inline constexpr std::uint64_t tag_bits = 7;
 
 // One side of a socket, and the task that waits on it.
-struct direction
-    : list_hook {  // list_hook: the driver's list of receivers without buffers
+struct direction {
   explicit direction(timer_service& deadlines) noexcept
       : deadline(deadlines, &expire, this) {}
 
@@ -66,7 +74,7 @@ struct uring_socket final : socket {
   }
 
   direction in;            // receive or accept
-  tag in_tag = tag::none;  // which of them was armed last
+  tag in_tag = tag::none;  // what was armed last
   unread_queue unread;     // received, not yet asked for
   bool has_ended = false;  // no more will be received: `end` says why
   int end = 0;             // 0 end of stream, or -errno; delivered after what is unread
