@@ -21,6 +21,7 @@ from scripts.errors import Stopped, UserError
 from scripts.paths import ROOT
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_S = 0.2
 _deferring = False
 _pending: int | None = None
 _lock = threading.Lock()
@@ -98,9 +99,12 @@ def run(argv: list[str], timeout_s: float | None = None, **options: Any) -> subp
 
 @contextlib.contextmanager
 def pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads for `run`. An exception in the block drops what is queued and ends their children."""
+    """Threads for `run`; of the main thread. An exception in the block drops what is queued and ends their children."""
     global _pool_ends
     threads = ThreadPoolExecutor(jobs)
+    # CPython sees a signal that comes just before it waits for a lock only when the wait is interrupted.
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
     try:
         yield threads
         threads.shutdown()
@@ -115,6 +119,8 @@ def pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
             threads.shutdown()  # each thread closes its child's pipes and removes its files
             _pool_ends = False
         raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def lines(child: subprocess.Popen[str]) -> Iterator[str]:

@@ -53,6 +53,14 @@ def test_a_signal_ends_the_children_of_threads(signum: signal.Signals) -> None:
     assert not any(map(is_there, children))
 
 
+def test_a_signal_that_does_not_interrupt_the_main_thread_is_seen() -> None:
+    """Here another thread gets it; one that comes just before a wait does as little."""
+    code = STOPPED.replace("import sys\n", "import signal, sys, threading, time\n").replace(
+        "    return", "    time.sleep(0.5)\n    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n    return")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False, stderr=subprocess.DEVNULL)
+    assert done.returncode == 128 + signal.SIGINT
+
+
 def test_an_error_ends_the_children_of_threads_and_a_pool_can_follow() -> None:
     children, started = [], threading.Event()
 
