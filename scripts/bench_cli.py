@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from scripts.errors import UserError
-from scripts.flags import Parser, absolute, handler_times, multiple, percents, positive, words
+from scripts.flags import Command, Parser, absolute, handler_times, multiple, percents, positive, words
 from scripts.paths import ROOT
 
 _CONTENTS = """\
@@ -57,7 +57,7 @@ def _bench_parser() -> Parser:
 def _kinds_parser() -> Parser:
     """./duel bench table, floor, counters, abuse, agreement and micro."""
     top = Parser(prog="./duel bench", allow_abbrev=False)
-    kinds = top.add_subparsers(dest="bench", metavar="BENCHMARK", required=True, parser_class=Parser)
+    kinds = top.add_subparsers(dest="bench", metavar="BENCHMARK", required=True, parser_class=Command)
 
     def command(name: str, summary: str, detail: str) -> Parser:
         return kinds.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",
@@ -212,17 +212,9 @@ def _campaigns(given: argparse.Namespace) -> None:
 def _kind(given: argparse.Namespace) -> None:
     from scripts import abuse, agreement, counters_cost, floor, micro, results
     from scripts.build import build
-    if given.bench == "answer":
-        _answer(given)
-        return
-    if given.bench == "table":
-        table(given)
-        return
-    if given.bench == "theory":
-        _theory(given)
-        return
-    if given.bench == "crossover":
-        _crossover(given)
+    own = {"answer": _answer, "table": table, "theory": _theory, "crossover": _crossover}
+    if given.bench in own:
+        own[given.bench](given)
         return
     if given.bench == "micro":
         micro.check(given.filter, given.json)

@@ -17,7 +17,7 @@ from types import ModuleType
 
 from scripts import bench_cli, processes
 from scripts.errors import Stopped, UserError
-from scripts.flags import Parser, absolute, positive
+from scripts.flags import Command, Parser, absolute, positive
 from scripts.paths import PRESETS, ROOT, TESTED_PRESETS
 
 SERVER = "build/release/servers/duel-server"
@@ -34,7 +34,7 @@ def modules() -> dict[str, ModuleType]:
 def parser() -> Parser:
     top = Parser(prog="./duel", description="One HTTP server under four execution models: build, test, measure.",
                  allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Command)
 
     def command(name: str, summary: str, detail: str = "", epilog: str | None = None, within=commands) -> Parser:
         return within.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {detail}",

@@ -79,7 +79,7 @@ class connection {
   time_point rest_deadline_ = never;  // of the request that has begun to arrive
   std::size_t timed_block_ = 0;       // of its body, counted from 1, that this is for
   bool is_served_ = false;
-  bool had_grace_ = false;
+  bool had_grace_ = false;     // once: blank lines would hold up a drain
   bool owes_nothing_ = false;  // the last answer is out
 };
 

@@ -3,8 +3,8 @@
 //
 // One per connection, used by its task alone. A request's head goes to llhttp as it
 // arrives and is not kept; memory is the target (at most max_target), the body (at
-// most limits::body_bytes) and a few hundred bytes of four headers' values. Any split of
-// the same bytes gives the same requests and refusals.
+// most limits::body_bytes) and a few hundred bytes of four headers' values and the last
+// Host. Any split of the same bytes gives the same requests and refusals.
 //
 // Refused here although llhttp 8.1 takes it: what field_lines.hpp names, an empty header
 // name, a missing, second or malformed Host, transfer codings other than chunked, major
@@ -47,7 +47,8 @@ class parser {
   // Takes bytes from the front of `input` until a request is complete or it is used up.
   // After `complete` call next() first; after `failed` nothing more can be parsed.
   [[nodiscard]] parsed feed(std::span<const std::byte>& input);
-  // Forgets the request, keeping at most 256 bytes of memory for each of its texts.
+  // Forgets the request but for its Host, keeping at most 256 bytes of memory for each
+  // of the other texts.
   void next() noexcept;
 
   [[nodiscard]] const request& message() const noexcept { return message_; }

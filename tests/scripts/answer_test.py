@@ -159,17 +159,22 @@ def test_a_sheet_cut_off_is_taken_up(sheet, results_folder, monkeypatch, capsys,
     assert len(list(results_folder.iterdir())) == 1
 
 
-def test_a_part_that_was_whole_but_not_in_its_place_is_taken(sheet, results_folder, monkeypatch) -> None:
-    def cut(*_: Any) -> None:
-        raise Stopped(15)
+def stopped(*_: Any) -> None:
+    raise Stopped(2)
 
+
+def stop_at_wrk(sheet, monkeypatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(bench, "run", cut)
+        patch.setattr(bench, "run", stopped)
         with pytest.raises(Stopped):
             sheet()
+
+
+def test_a_part_that_was_whole_but_not_in_its_place_is_taken(sheet, results_folder, monkeypatch) -> None:
+    stop_at_wrk(sheet, monkeypatch)
     whole = results_folder / "trial.part-payload"
     (results_folder / "trial.unfinished" / "payload").rename(whole)
-    monkeypatch.setattr(run, "replicate", cut)
+    monkeypatch.setattr(run, "replicate", stopped)
     text = (whole / "result.json").read_text()
     for old, new in (('"seed": 7,', '"seed": 8,'), ('"blocks": 2,', '"blocks": 3,'),
                      ('"name": "payload"', '"name": "x"'), ('"kind": "campaign"', '"kind": "scenario"')):
@@ -275,13 +280,7 @@ def test_the_servers_that_are_raced_are_simulated(sheet, monkeypatch, key: str, 
 
 
 def test_another_build_or_plan_is_refused_unless_forced(sheet, results_folder, monkeypatch, capsys) -> None:
-    def cut(*_: Any) -> None:
-        raise Stopped(2)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench, "run", cut)
-        with pytest.raises(Stopped):
-            sheet()
+    stop_at_wrk(sheet, monkeypatch)
     with pytest.raises(UserError, match=r"trial\.unfinished was begun otherwise: blocks: there 2, now 3 \(undo that"):
         sheet(answer.Settings(3, True, 7, GIVEN.only))
     monkeypatch.setattr(run, "where", lambda *_: {"programs": {"duel-server": "def"}})

@@ -29,7 +29,7 @@ def test_every_command_explains_itself(argv: list[str]) -> None:
 
 @pytest.mark.parametrize(("argv", "message"), [
     (["frob"], "unknown command 'frob'"),
-    (["demo", "--frob"], "unrecognized arguments: --frob"),
+    (["demo", "--frob"], "unrecognized arguments: --frob (see ./duel demo --help)"),
     (["demo", "--connections", "0"], "'0' is not a whole number above 0"),
     (["demo", "--connections", "3"], "at least 4"),
     (["demo", "--duration", "x"], "'x' is not a whole number above 0"),
@@ -45,7 +45,7 @@ def test_every_command_explains_itself(argv: list[str]) -> None:
     (["bench", "matrix", "--models", "tokio"], "--models: matrix has no rows of 'tokio'"),
     (["bench", "matrix", "--repeats", "0"], "'0' is not a whole number above 0"),
     (["bench", "matrix", "--name", "a/b"], "is not a folder name"),
-    (["bench", "floor", "--frob"], "unrecognized arguments: --frob"),
+    (["bench", "floor", "--frob"], "unrecognized arguments: --frob (see ./duel bench floor --help)"),
     (["bench", "counters", "--pairs", "5"], "5 pairs have no 95 % interval"),
     (["bench", "abuse", "--duration", "11"], "no slow connection is cut while wrk measures"),
     (["bench", "micro", "--filter", "("], "is not a regular expression"),

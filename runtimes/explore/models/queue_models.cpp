@@ -228,13 +228,12 @@ void inject_hint() {
   sync::atomic<unsigned> sleepers{0};
   bool is_seen = false, sees_sleeper = false;
   sync::jthread sleeper([&] {
-    // release, acquire: one of the two comes first, and the other sees what it did.
-    // acquire: whichever comes second sees what the first did.
+    // release, acquire: whichever of the two comes second sees what the first did
     sleepers.fetch_add(1, std::memory_order_acq_rel);
     is_seen = !queue.empty();
   });
   queue.push(task_chain::of(queued(task)));
-  // acquire: as in the other thread
+  // release, acquire: as in the other thread
   sees_sleeper = sleepers.fetch_add(0, std::memory_order_acq_rel) == 1;
   sleeper.join();
   require(is_seen || sees_sleeper, "one sees the other");
