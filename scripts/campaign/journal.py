@@ -129,6 +129,13 @@ def _calibration(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("rates"), dict) else None
 
 
+def _kept(folder: Path) -> dict[str, Any] | None:
+    """The plan and where it was begun; None for a folder that holds no whole one."""
+    found = read(folder / "plan.json")
+    whole = isinstance(found, dict) and all(isinstance(found.get(each), dict) for each in ("plan", "where"))
+    return found if whole else None
+
+
 def _has_runs(folder: Path) -> bool:
     return any(folder.glob("runs/[0-9]*.json"))
 
@@ -140,7 +147,7 @@ def unfinished(name: str) -> Path:
 def same_plan(scenario: str, plan: dict[str, Any], any_seed: bool) -> str | None:
     """The newest unfinished campaign of this plan that nobody named."""
     for folder in sorted(results.RESULTS.glob(f"{scenario}-*{UNFINISHED}"), reverse=True):
-        kept = read(folder / "plan.json")
+        kept = _kept(folder)
         if kept is not None and not differences(kept["plan"], _with_seed(plan, kept, any_seed)):
             return folder.name.removesuffix(UNFINISHED)
     return None
@@ -162,15 +169,15 @@ def opened(name: str, plan: dict[str, Any], where: dict[str, Any], force: bool,
     with locked(folder):
         _end_leftovers(folder / "work")
         _tidy(folder)
-        kept = read(folder / "plan.json")
-        if kept is not None:
-            problem = _problem(kept, _with_seed(plan, kept, any_seed), where) or _lost(folder)
-            if problem is not None and not force:
-                raise UserError(f"{shown(folder)} {problem} (undo that, or start over with --force)")
-            if problem is not None:
-                print(f"starting over: {shown(folder)} {problem}", file=sys.stderr)
-                kept = None
-        if kept is None:
+        kept = _kept(folder)
+        problem = _lost(folder, kept)
+        if kept is not None and problem is None:
+            problem = _problem(kept, _with_seed(plan, kept, any_seed), where)
+        if problem is not None and not force:
+            raise UserError(f"{shown(folder)} {problem} (undo that, or start over with --force)")
+        if problem is not None:
+            print(f"starting over: {shown(folder)} {problem}", file=sys.stderr)
+        if problem is not None or kept is None:
             _begin(folder, {"schema_version": 1, "plan": plan, "where": where})
             kept = read(folder / "plan.json")
         journal = Journal(folder, kept)
@@ -195,17 +202,20 @@ def _problem(kept: dict[str, Any], plan: dict[str, Any], where: dict[str, Any]) 
     return None
 
 
-def _lost(folder: Path) -> str | None:
-    """Peaks found anew would be others: one result would hold runs at two rates."""
-    if _calibration(folder) is None and _has_runs(folder):
+def _lost(folder: Path, kept: dict[str, Any] | None) -> str | None:
+    """Runs whose plan is gone fit no other; peaks found anew would be others: one result would hold two rates."""
+    if not _has_runs(folder):
+        return None
+    if kept is None:
+        return "has finished runs, but its plan.json cannot be read"
+    if _calibration(folder) is None:
         return "has finished runs, but its calibration.json, which has their rates, cannot be read"
     return None
 
 
 def _begin(folder: Path, kept: dict[str, Any]) -> None:
-    """The plan is written last: without it the folder counts as empty."""
+    """The plan is written last: a folder without runs and plan is a new one."""
     try:
-        (folder / "plan.json").unlink(missing_ok=True)
         for each in folder.iterdir():
             shutil.rmtree(each) if each.is_dir() else each.unlink()
         (folder / "runs").mkdir()

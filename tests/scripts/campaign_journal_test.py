@@ -133,6 +133,23 @@ def test_runs_without_their_calibration_are_neither_mixed_nor_deleted(campaign, 
     assert len(campaign(force=True).seeds) == ALL + 2
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"plan": 1}', None])
+def test_runs_whose_plan_is_lost_are_not_thrown_away(campaign, results_folder, content) -> None:
+    with pytest.raises(Cut):
+        campaign(until=5)
+    folder = results_folder / "trial.unfinished"
+    (folder / "plan.json").unlink()
+    if content is not None:
+        (folder / "plan.json").write_text(content)
+    runs = sorted(folder.glob("runs/*"))
+    assert runs
+    with pytest.raises(UserError, match=r"its plan.json cannot be read \(undo that, or .*--force"):
+        campaign()
+    assert sorted(folder.glob("runs/*")) == runs
+    campaign(force=True)
+    assert len(json.loads((results_folder / "trial" / "result.json").read_text())["runs"]) == ALL
+
+
 def test_a_calibration_lost_while_runs_are_made_keeps_them(campaign, results_folder, monkeypatch) -> None:
     def lost(book, made) -> None:
         write(book, made)
