@@ -141,12 +141,12 @@ def run(settings: Settings, name: str, force: bool, server: list[str] | None = N
             curves = _predicted(settings, made, rows, costs, simulator, progress)
             searches = _blocks(settings, bench, costs, cheapest, why_not, progress)
             with progress.step("drawing", _DRAW_S):
-                document, shown_tables = _document(settings, bench, costs, loader_us, curves, why_not, searches, notes)
+                document = _document(settings, bench, costs, loader_us, curves, why_not, searches, notes)
                 document |= {"name": name, "began": began, "ended": results.utc_now(), "machine": record,
                              "taints": taints.of_campaign(made, bench.runs, [{}], load_before,
                                                           bool(record["build"]["dirty"]))}
-                _write(folder, document, shown_tables, record)
-    _show(document, shown_tables)
+                _write(folder, document, record)
+    _show(document)
     print(f"\nwritten to {shown(results.RESULTS / name)}/", flush=True)
     return document
 
@@ -252,32 +252,15 @@ def _search(bench: Bench, handler: float, block: int, rates: list[float], limits
 
 def _document(settings: Settings, bench: Bench, costs: dict[str, dict[str, Any]], loader_us: float,
               curves: dict[tuple[str, str], list[theory.Curve]], why_not: dict[float, str],
-              searches: list[dict[str, Any]], notes: list[str]) -> tuple[dict[str, Any], list[tables.Table]]:
-    """What result.json holds but for its head, and the tables."""
-    made, peaks, unserved, capacities, edges, why = bench.made, {}, {}, {}, {}, {}
-    for each in bench.runs:
-        place = each["row"], each["handler_us"]
-        if each["block"] == 0 or each["point"] != CLOSED:
-            continue
-        if taints.is_unserved(each):
-            unserved.setdefault(place, []).extend(each["taints"][:1])
-        else:
-            peaks.setdefault(place, {})[each["block"]] = each["requests_per_s"]
-    for each in searches:
-        place = each["row"], each["handler_us"]
-        if each["rate"] is None:
-            why.setdefault(place, []).append(each["why"])
-        else:
-            capacities.setdefault(place, {})[each["block"]] = each["rate"]
-        if each["edge"]:
-            edges.setdefault(place, {})[each["block"]] = each["edge"]
+              searches: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """What result.json holds but for its head."""
+    made = bench.made
+    peaks, unserved, capacities, edges, why = summary.gathered(bench.runs, searches)
     why |= {(row.name, handler): [reason] for handler, reason in why_not.items() for row in bench.rows}
     shared_us, workers = loader_us if made.cpus.are_shared else 0.0, len(made.cpus.server)
     lines = [line for (a, b), several in curves.items() for line in summary.lines(
         (a, b), settings.at, peaks, capacities, edges, why, (costs[a]["median"], costs[b]["median"]), shared_us,
         next(each for each in several if each.cores == workers))]
-    shown_tables = [summary.figures([row.name for row in bench.rows], settings.at, peaks, capacities, edges),
-                    summary.table(lines), summary.crossings(curves, costs)]
     return {
         "schema_version": SCHEMA_VERSION, "kind": "crossover",
         "settings": {"blocks": made.blocks, "seed": made.seed, "quick": made.quick, "duration_s": made.duration_s,
@@ -295,20 +278,20 @@ def _document(settings: Settings, bench: Bench, costs: dict[str, dict[str, Any]]
                   summary.reading_note(settings.slo, len(settings.at)),
                   *summary.edge_notes(edges, made.blocks),
                   *summary.missing_notes(why_not, why, unserved, made.blocks), *notes],
-        "runs": bench.runs}, shown_tables
+        "runs": bench.runs}
 
 
-def _write(folder: Path, document: dict[str, Any], several: list[tables.Table], record: dict[str, Any]) -> None:
+def _write(folder: Path, document: dict[str, Any], record: dict[str, Any]) -> None:
     from scripts import crossover_plot
     results.write_json(folder / "result.json", document)
     results.write_json(folder / "machine.json", record)
-    results.write_text(folder / "table.md", "\n".join(map(tables.markdown, several)) + "\n"
+    results.write_text(folder / "table.md", "\n".join(map(tables.markdown, summary.tables(document))) + "\n"
                        + "\n".join(f"- {each}" for each in (*document["notes"], *document["taints"])) + "\n")
     crossover_plot.draw(document, folder)
 
 
-def _show(document: dict[str, Any], several: list[tables.Table]) -> None:
-    for each in several:
+def _show(document: dict[str, Any]) -> None:
+    for each in summary.tables(document):
         print()
         tables.show(each)
     print()

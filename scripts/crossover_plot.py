@@ -4,6 +4,7 @@ of rows; scripts/plots.py has the rules."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from scripts.report import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = (style.PALETTE[0], style.PALETTE[1], style.PALETTE[2])
 _PEAK = style.PALETTE[5]
@@ -31,20 +33,31 @@ def name(stealing: str, sharded: str) -> str:
     return f"crossover-{plain(stealing)}-{plain(sharded)}"
 
 
+def pairs(document: dict[str, Any]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((each["stealing"], each["sharded"]) for each in document["lines"]))
+
+
+def of_pair(several: list[dict[str, Any]], stealing: str, sharded: str) -> list[dict[str, Any]]:
+    return [each for each in several if (each["stealing"], each["sharded"]) == (stealing, sharded)]
+
+
 def draw(document: dict[str, Any], out: Path) -> None:
     """Each pair's figure as .png and .svg."""
     style.prepare()
-    pairs = dict.fromkeys((each["stealing"], each["sharded"]) for each in document["lines"])
-    for stealing, sharded in pairs:
-        def of_pair(key: str, pair: tuple[str, str] = (stealing, sharded)) -> list[dict[str, Any]]:
-            return [each for each in document[key] if (each["stealing"], each["sharded"]) == pair]
+    for stealing, sharded, figure in figures(document):
+        plots.save(figure, name(stealing, sharded), out)
 
+
+def figures(document: dict[str, Any]) -> Iterator[tuple[str, str, Figure]]:
+    """Each pair's."""
+    for stealing, sharded in pairs(document):
         settings = document["settings"]
         figure, axes = plots.page(
             f"{settings['connections']} connections · exponential handlers · blocks: {settings['blocks']} of "
             f"{settings['duration_s']:g} s a run · limit: p99 ≤ {settings['slo']:g} x (H + cost) · lines: simulated")
-        _pair(axes, of_pair("lines"), of_pair("predictions"), settings)
-        plots.save(figure, name(stealing, sharded), out)
+        _pair(axes, of_pair(document["lines"], stealing, sharded),
+              of_pair(document["predictions"], stealing, sharded), settings)
+        yield stealing, sharded, figure
 
 
 def place_of_zero(handlers: list[float]) -> float:

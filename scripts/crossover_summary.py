@@ -6,10 +6,13 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from scripts import crossover_rules as rules
 from scripts import crossover_theory as theory
+from scripts.campaign import taints
+from scripts.campaign.plan import CLOSED
 from scripts.campaign.summary import CONFIDENCE, THRESHOLD
 from scripts.comparison import Comparison, paired_comparison, with_holm
 from scripts.summary import fewest, median_interval, plain
@@ -178,6 +181,46 @@ def _median(values: ByBlock, edges: Edges) -> str:
     return AT_EDGE if len(middle) > 1 else " ".join([*middle, f"{statistics.median(values.values()):,.0f}"])
 
 
+def tables(document: dict[str, Any]) -> list[Table]:
+    """Of what result.json holds: each row's own medians, stealing / sharded, H*."""
+    found, pairs = gathered(document["runs"], document["searches"]), {}
+    for each in document["predictions"]:
+        curve = theory.Curve(**{field.name: each[field.name] for field in fields(theory.Curve)})
+        pairs.setdefault((each[_STEALING], each[_SHARDED]), []).append(curve)
+    rows = [row["name"] for row in document["rows"]]
+    return [figures(rows, document["settings"]["handlers_us"], found.peaks, found.capacities, found.edges),
+            table(document["lines"]), crossings(pairs, document["costs_us"])]
+
+
+def crossing(found: list[dict[str, Any]]) -> str:
+    """Between which handler times a pair's winner within the limit changes, as measured."""
+    known = [line for line in sorted(found, key=lambda line: line["handler_us"])
+             if line[CAPACITY] and line["winner"] != "~"]
+    sides = [line["winner"].removesuffix("?") for line in known]
+    if not known:
+        return "not shown"
+    at = {side: [f"{line['handler_us']:g}" for line, won in zip(known, sides, strict=True) if won == side]
+          for side in (_STEALING, _SHARDED)}
+    doubt = " (too few blocks to show it)" if any(line["winner"].endswith("?") for line in known) else ""
+    if sides != sorted(sides):  # sharded, then stealing
+        return f"not one: the winner changes otherwise{doubt}"
+    words = (f"at most {at[_STEALING][0]}" if not at[_SHARDED] else f"at least {at[_SHARDED][-1]}"
+             if not at[_STEALING] else f"between {at[_SHARDED][-1]} and {at[_STEALING][0]}")
+    return f"{words} µs{doubt}"
+
+
+def finding(document: dict[str, Any]) -> str:
+    """Who wins how often."""
+    winners = Counter(line["winner"] if line[CAPACITY] else NONE for line in document["lines"])
+    stealing, sharded = (winners[side] + winners[f"{side}?"] for side in (_STEALING, _SHARDED))
+    few = winners[f"{_STEALING}?"] + winners[f"{_SHARDED}?"]
+    doubt = f" ({few} of these {stealing + sharded} rest on too few blocks to show it)" if few else ""
+    lost = f"; {winners[NONE]} could not be measured" if winners[NONE] else ""
+    return (f"Within the limit, p99 at most {document['settings']['slo']:g} x (H + cost), stealing carries more in "
+            f"{stealing} and sharded in {sharded} of {winners.total()} comparisons{doubt}; in {winners['~']} no winner "
+            f"is shown{lost}. A comparison is one pair of rows at one mean handler time H.")
+
+
 def cost_note(costs: dict[str, dict[str, Any]], loader_us: float, is_shared: bool) -> str:
     said = "; ".join(f"{row} {each['median']:.2f}{_ends(each)}"
                      for row, each in costs.items())
@@ -208,6 +251,37 @@ def edge_notes(edges: dict[tuple[str, float], Edges], blocks: int) -> list[str]:
              rules.AT_LEAST: "keeps the limit at every rate of the grid"}
     return [f"{row} at H = {handler:g} µs {words[edge]}, in {count} of {blocks} blocks."
             for (row, handler), by_block in edges.items() for edge, count in Counter(by_block.values()).items()]
+
+
+class Gathered(NamedTuple):
+    """By row and handler time, what the runs and searches of all blocks found, and why they found none."""
+
+    peaks: dict[tuple[str, float], ByBlock]
+    unserved: dict[tuple[str, float], list[str]]
+    capacities: dict[tuple[str, float], ByBlock]
+    edges: dict[tuple[str, float], Edges]
+    why: dict[tuple[str, float], list[str]]
+
+
+def gathered(runs: list[dict[str, Any]], searches: list[dict[str, Any]]) -> Gathered:
+    found = Gathered({}, {}, {}, {}, {})
+    for each in runs:
+        place = each["row"], each["handler_us"]
+        if each["block"] == 0 or each["point"] != CLOSED:
+            continue
+        if taints.is_unserved(each):
+            found.unserved.setdefault(place, []).extend(each["taints"][:1])
+        else:
+            found.peaks.setdefault(place, {})[each["block"]] = each["requests_per_s"]
+    for each in searches:
+        place = each["row"], each["handler_us"]
+        if each["rate"] is None:
+            found.why.setdefault(place, []).append(each["why"])
+        else:
+            found.capacities.setdefault(place, {})[each["block"]] = each["rate"]
+        if each["edge"]:
+            found.edges.setdefault(place, {})[each["block"]] = each["edge"]
+    return found
 
 
 def missing_notes(why_not: dict[float, str], why: dict[tuple[str, float], list[str]],

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts import plots, results, tables
 from scripts.campaign import taints
 from scripts.campaign.plan import Plan
 from scripts.summary import fewest
-from scripts.theory_model import LIMITS
 from scripts.theory_predict import SUBJECTS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _LOOKS = {"mean": ("o", "-"), "p99": ("s", "--")}
+VERDICTS = ("within", "outside", "not measured")
 _READING = (
     "A row is held against duel-sim's answer for the measured CPU cost a request, run by run; sharded, with each "
     "shard's measured share of the requests. x: measured / theory, median of the blocks")
 _LIMITS = (
-    f"within: the mean by {LIMITS['mean']:.0%}, p99 by {LIMITS['p99']:.0%}. Near saturation the mean time is "
-    "S / (1 - load), so 3 % of S, which is what sharing CPUs with the loader costs, is 15 % of it at load 0.8; p99 "
-    "errs as much, and by chance besides.")
+    "Near saturation the mean time is S / (1 - load), so 3 % of S, which is what sharing CPUs with the loader costs, "
+    "is 15 % of it at load 0.8; p99 errs as much, and by chance besides.")
+_TICK = 44  # the length of a prediction's tick, wider than a measured mark
 _BURNS = ("Handlers burn CPU time, not wall time: a worker that is preempted takes that much longer, and the "
           "prediction does not know it. A reason `time` says how much it was.")
 
@@ -42,14 +45,14 @@ def table(document: dict[str, Any]) -> tables.Table:
     """A line for each row and theory at a point, mean and p99 side by side."""
     rows, sections, last = [], {}, None
     outcomes = document["outcomes"]
-    at = {each["name"]: each for each in document["points"]}
+    at, limits = {each["name"]: each for each in document["points"]}, document["settings"]["limits"]
     for mean, p99 in zip(outcomes[::2], outcomes[1::2], strict=True):
         if mean["point"] != last:
             last = mean["point"]
             sections[len(rows)] = f"{at[last]['service']}, {mean['rate']:,.0f} requests/s (load {at[last]['load']:g})"
         rows.append([mean["row"], mean["theory"], f"{mean['load']:.2f}", *_cells(mean), *_cells(p99)])
-    return tables.Table(["row", "theory", "load", "mean\nms", "theory", "x", "range", f"{LIMITS['mean']:.0%}",
-                         "p99\nms", "theory", "x", "range", f"{LIMITS['p99']:.0%}"], rows, sections, 2)
+    return tables.Table(["row", "theory", "load", "mean\nms", "theory", "x", "range", f"{limits['mean']:.0%}",
+                         "p99\nms", "theory", "x", "range", f"{limits['p99']:.0%}"], rows, sections, 2)
 
 
 def _cells(one: dict[str, Any]) -> list[str]:
@@ -85,15 +88,22 @@ def in_short(document: dict[str, Any]) -> list[str]:
             for (row, theory, _), found in kinds.items()]
 
 
-def notes(document: dict[str, Any]) -> list[str]:
+def reading(document: dict[str, Any]) -> list[str]:
+    """What to know of the table."""
     settings = document["settings"]
+    limits = settings["limits"]
     paid = "; ".join(f"{row} {each['overhead_us']:.0f} µs over the handler when idle, of which "
                      f"{each['idle_cpu_us']:.0f} CPU, and {each['cost_us']:.0f} CPU when busy"
                      for row, each in document["calibration"].items())
     interval = " and its interval" if settings["blocks"] >= fewest(0.95) else ", and the least and the largest"
     return [f"{_READING}{interval}. {settings['blocks']} blocks, {settings['connections']} connections, "
-            f"{settings['workers']} workers, seed {settings['seed']}.", _LIMITS, f"{_BURNS} A request costs: {paid}.",
-            f"Held against this run: {'; '.join(document['taints']) or 'nothing'}."]
+            f"{settings['workers']} workers, seed {settings['seed']}.",
+            f"within: the mean by {limits['mean']:.0%}, p99 by {limits['p99']:.0%}. {_LIMITS}",
+            f"{_BURNS} A request costs: {paid}."]
+
+
+def notes(document: dict[str, Any]) -> list[str]:
+    return [*reading(document), f"Held against this run: {'; '.join(document['taints']) or 'nothing'}."]
 
 
 def write(folder: Path, document: dict[str, Any], record: dict[str, Any]) -> None:
@@ -112,18 +122,47 @@ def show(document: dict[str, Any]) -> None:
     print("\n".join(map(tables.wrapped, notes(document))))
 
 
+def finding(document: dict[str, Any]) -> str:
+    """How many figures follow their queue."""
+    outcomes, limits = document["outcomes"], document["settings"]["limits"]
+    within, outside, missing = (sum(one["verdict"] == verdict for one in outcomes) for verdict in VERDICTS)
+    lost = f"; {missing} could not be measured" if missing else ""
+    return (f"{within} of {within + outside} figures are within the tolerance, mean by {limits['mean']:.0%} and p99 by "
+            f"{limits['p99']:.0%} of the simulated queue, and {outside} are not{lost}. A figure is the mean or p99 of "
+            "a row at a load, held against one queue.")
+
+
+def findings(document: dict[str, Any]) -> list[str]:
+    """A line for each row and theory: where it is within, where not."""
+    seen: dict[tuple[str, str], dict[str, dict[str, list[str]]]] = {}
+    for one in document["outcomes"]:
+        by_verdict = seen.setdefault((one["row"], one["theory"]), {})
+        by_verdict.setdefault(one["verdict"], {}).setdefault(one["point"], []).append(one["measure"])
+    return [f"{row} against {theory}: " + "; ".join(
+        f"{verdict} at " + ", ".join(point if len(measures) > 1 else f"{point} ({measures[0]})"
+                                     for point, measures in by_verdict[verdict].items())
+        for verdict in VERDICTS if verdict in by_verdict) + "." for (row, theory), by_verdict in seen.items()]
+
+
 def draw(document: dict[str, Any], folder: Path) -> None:
-    """theory.png and .svg: a panel a row, mean and p99 against load. Marks are measured, lines are theory."""
+    """theory.png and .svg."""
     plots.prepare()
+    plots.save(figure(document), "theory", folder)
+
+
+def figure(document: dict[str, Any]) -> Figure:
+    """A panel a row, mean and p99 against load. Marks are measured, lines are theory, or a tick where a line would
+    have one point."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    services = list(dict.fromkeys(each["service"] for each in document["points"]))
-    drawn = {each["name"] for each in document["points"] if each["service"] == services[0]}
+    known = {one["point"] for one in document["outcomes"] if one["ratio"] is not None}
+    service = next(each["service"] for each in sorted(document["points"], key=lambda each: each["name"] not in known))
+    drawn = {each["name"] for each in document["points"] if each["service"] == service}
     chosen = [one for one in document["outcomes"] if one["point"] in drawn and one["ratio"] is not None]
     rows = list(dict.fromkeys(one["row"] for one in chosen))
-    figure = Figure(figsize=(18, 10), layout="constrained")
-    panels = figure.subplots(-(-max(1, len(rows)) // 2), 2, sharex=True, sharey=True, squeeze=False)
+    made = Figure(figsize=(18, 10), layout="constrained")
+    panels = made.subplots(-(-max(1, len(rows)) // 2), 2, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(rows):]:
         axes.set_visible(False)
     for axes, row in zip(panels.flat, rows, strict=False):
@@ -134,12 +173,12 @@ def draw(document: dict[str, Any], folder: Path) -> None:
         axes.set_ylabel("ms, log scale")
     for axes in panels[-1]:
         axes.set_xlabel("load")
-    figure.legend(handles=[Line2D([], [], color=plots.INK, marker=mark, linestyle=dash, linewidth=2.5, markersize=11,
-                                  label=measure) for measure, (mark, dash) in _LOOKS.items()],
-                  loc="outside lower center", ncols=2, fontsize=16, frameon=False)
-    figure.suptitle(f"{_found(document)}\n{services[0]}, Poisson; lines: theory, marks: medians of "
-                    f"{document['settings']['blocks']} blocks with their range", x=0.01, ha="left", fontsize=20)
-    plots.save(figure, "theory", folder)
+    made.legend(handles=[Line2D([], [], color=plots.INK, marker=mark, linestyle=dash, linewidth=2.5, markersize=11,
+                                label=measure) for measure, (mark, dash) in _LOOKS.items()],
+                loc="outside lower center", ncols=2, fontsize=16, frameon=False)
+    made.suptitle(f"{_found(document)}\n{service}, Poisson; lines or ticks: theory, marks: medians of "
+                  f"{document['settings']['blocks']} blocks with their range", x=0.01, ha="left", fontsize=20)
+    return made
 
 
 def _panel(axes, own: list[dict[str, Any]], colour: str) -> None:
@@ -149,10 +188,13 @@ def _panel(axes, own: list[dict[str, Any]], colour: str) -> None:
         for theory, width, ink in zip(names, (3.0, 2.0), (colour, "#777777"), strict=False):
             line = sorted((one["load"], one["predicted_us"]["value"] / 1e3) for one in own
                           if one["measure"] == measure and one["theory"] == theory)
-            axes.plot(*zip(*line, strict=True), dash, color=ink, linewidth=width, zorder=1,
-                      label=theory if measure == "mean" else None)
+            lone = {"marker": "_", "markersize": _TICK, "markeredgewidth": width} if len(line) == 1 else {}
+            axes.plot([load for load, _ in line], [ms for _, ms in line], dash, color=ink, linewidth=width, zorder=1,
+                      label=theory if measure == "mean" else None, **lone)
         seen = sorted((one["load"], one["measured_us"] / 1e3, *one["interval"], one["ratio"]) for one in own
                       if one["measure"] == measure and one["theory"] == names[0])
+        if not seen:
+            continue
         x, y, low, high, middle = zip(*seen, strict=True)
         bars = ([value * max(0.0, 1 - a / m) for value, a, m in zip(y, low, middle, strict=True)],
                 [value * max(0.0, b / m - 1) for value, b, m in zip(y, high, middle, strict=True)])
@@ -170,4 +212,4 @@ def _found(document: dict[str, Any]) -> str:
         own = [one for one in known if one["theory"] == theory]
         within = sum(one["verdict"] == "within" for one in own)
         said.append(f"{theory}: {within} of {len(own)} within")
-    return "; ".join(said)
+    return "; ".join(said) or "No row could be measured"

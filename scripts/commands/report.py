@@ -9,9 +9,9 @@ from scripts.flags import absolute
 
 SUMMARY = "a result as one HTML page to share; figures and exports"
 DETAIL = """DIR is a folder of results/:
-a campaign, a scenario or ./duel demo. Writes DIR/report.html, one file that needs no network: verdict,
-noise, taints, tables, figures, machine, every command line. What the data cannot support is left out,
-and the page says why. Results of wrk in the same folder are drawn beside the campaign's."""
+a campaign, a scenario, ./duel demo, ./duel bench theory or crossover. Writes DIR/report.html, one file that
+needs no network: verdict, noise, taints, tables, figures, machine, every command line. What the data cannot
+support is left out, and the page says why. Results of wrk in the same folder are drawn beside the campaign's."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +35,9 @@ def run(given: argparse.Namespace) -> int:
             raise UserError(f"{shown(path)} is a folder (name a file in it)")
         if path is not None:
             results.check_writable(path)
+    exports.require(result, given.benchstat is not None, given.hgrm is not None)
     line = Line("report")
-    steps, done = len(figures.painters()) + (given.figures is not None), 0
+    steps, done = len(figures.painters(result)) + (given.figures is not None), 0
 
     def tick(step: str) -> None:
         nonlocal done
@@ -47,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
     if given.figures is not None:
         tick("figures as .png and .svg")
         figures.write(drawn, given.figures)
-    line.finish(f"{len(drawn)} figures")
+    line.finish(f"{len(drawn)} figure{'' if len(drawn) == 1 else 's'}")
     if given.benchstat is not None:
         exports.write_benchstat(result, given.benchstat)
         print(f"benchstat: {shown(given.benchstat)}")

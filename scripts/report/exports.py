@@ -33,15 +33,26 @@ def benchstat_text(result: Result) -> str:
     return benchstat.text(configuration, runs)
 
 
+def require(result: Result, for_benchstat: bool, for_hgrm: bool) -> None:
+    """UserError where there is nothing to export."""
+    if for_benchstat and not any(name in run.figures for run in result.runs for name in _UNITS):
+        raise UserError(f"{result.name} has no line for benchstat, as no run of it has a figure (measure it again)")
+    if not for_hgrm:
+        return
+    if not any(run.file is not None for run in result.runs):
+        why = "wrk keeps none" if result.by_wrk else "no run names a file"
+        raise UserError(f"{result.name} has no histograms, as {why} (measure with ./duel bench NAME --blocks N)")
+    if not any(histograms.of_runs(result, [run]) for run in result.runs):
+        raise UserError(f"no histogram of {result.name} could be read (are the files of runs/ beside result.json?)")
+
+
 def write_benchstat(result: Result, path: Path) -> None:
     results.write_text(path, benchstat_text(result))
 
 
 def write_hgrm(result: Result, folder: Path) -> int:
     """A file a run and clock, ROW-POINT-RUN-CLOCK.hgrm; how many. UserError where no run has a histogram."""
-    if not any(run.file is not None for run in result.runs):
-        why = "wrk keeps none" if result.by_wrk else "no run names a file"
-        raise UserError(f"{result.name} has no histograms, as {why} (measure with ./duel bench NAME --blocks N)")
+    require(result, False, True)
     written = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +64,4 @@ def write_hgrm(result: Result, folder: Path) -> int:
                 name = f"{slug(run.row)}-{slug(run.point)}-{run.number:04}-{clock}.hgrm"
                 results.write_text(folder / name, histograms.hgrm(found))
                 written += 1
-    if written == 0:
-        raise UserError(f"no histogram of {result.name} could be read (are the files of runs/ beside result.json?)")
     return written

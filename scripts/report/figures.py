@@ -43,7 +43,9 @@ class LeftOut:
     why: str
 
 
-def painters() -> dict[str, Callable[[Result], Iterator[Drawn]]]:
+def painters(result: Result) -> dict[str, Callable[[Result], Iterator[Drawn]]]:
+    if result.told is not None:
+        return result.told.painters
     from scripts.report import curves, spreads
     return {"Latency against offered load": curves.hockey, "Percentiles": curves.percentiles,
             "wrk-corrected, raw and open loop": curves.overlay, "Over the swept values": curves.sweep,
@@ -55,7 +57,7 @@ def painters() -> dict[str, Callable[[Result], Iterator[Drawn]]]:
 def draw(result: Result, tick: Callable[[str], None] = lambda _: None) -> Iterator[Drawn | LeftOut]:
     """`tick`: told what comes next."""
     style.prepare()
-    for title, paint in painters().items():
+    for title, paint in painters(result).items():
         tick(title)
         try:
             if len(result.rows) > MOST_ROWS:

@@ -56,7 +56,8 @@ def merged(several: Sequence[Histogram]) -> Histogram:
 
 def of_file(path: Path) -> dict[str, Histogram]:
     """The histograms of one run, by clock; UserError when the file is not duel-load's."""
-    load = inner(read_json(path), "load")
+    load = read_json(path)
+    load = load if inner(load, "latency_ns") else inner(load, "load")
     found = {}
     for clock in CLOCKS:
         told = inner(inner(load, "latency_ns"), clock)

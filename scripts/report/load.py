@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ class Wrong(Exception):
 
 def read(folder: Path) -> Result:
     """The result of `folder`, with those of wrk that lie beside it."""
-    from scripts.report import earlier
+    from scripts.report import earlier, predicted
     path = folder / "result.json" if folder.is_dir() else folder
     document = _document(path)
     machine = inner(document, "machine") or _machine(path.with_name("machine.json"))
     try:
-        readers = {"campaign": _campaign, "scenario": earlier.scenario, "table": earlier.table}
+        readers = {"campaign": _campaign, "scenario": earlier.scenario, "table": earlier.table,
+                   "theory": predicted.theory, "crossover": predicted.crossover}
         kind = document.get("kind")
         if not isinstance(kind, str) or kind not in readers:
             raise Wrong(f"is of kind {kind!r}, and reports are made of {', '.join(readers)}")
@@ -109,6 +111,42 @@ def objects(holder: Any, key: str, where: str) -> list[dict[str, Any]]:
     return found
 
 
+@dataclass(frozen=True)
+class OrNull:
+    shape: Any
+
+
+def check(value: Any, shape: Any, where: str) -> None:
+    """Wrong unless `value` is of `shape`: a type, NUMBER, ABOVE_0 or NOT_BELOW_0, OrNull; an object with these keys
+    (...: any key), a list of one shape, or one of as many as a tuple has."""
+    if isinstance(shape, OrNull):
+        if value is not None:
+            check(value, shape.shape, where)
+    elif isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise Wrong(f"has no object at {where}")
+        for key, inside in shape.items():
+            for each in value if key is ... else (key,):
+                check(take(value, each, object, where), inside, f"{where}.{each}")
+    elif isinstance(shape, (list, tuple)):
+        if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
+            raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be a list"
+                        + (f" of {len(shape)}" if isinstance(shape, tuple) else ""))
+        for index, each in enumerate(value):
+            check(each, shape[0], f"{where}[{index}]")
+    elif shape in _BOUNDS:
+        found = number(value)
+        if found is None or not _BOUNDS[shape](found):
+            raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be {shape}")
+    elif not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
+        raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be of type {shape.__name__}")
+
+
+NUMBER, ABOVE_0, NOT_BELOW_0 = "a number", "a number above 0", "a number from 0 on"
+_BOUNDS = {NUMBER: lambda _: True, ABOVE_0: lambda value: 1e-300 < value < 1e300,  # as far as a log axis goes
+           NOT_BELOW_0: lambda value: value >= 0}
+
+
 def number(value: Any) -> float | None:
     """A finite number, or None for whatever else stands there."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -156,7 +194,7 @@ def _campaign(document: dict[str, Any], folder: Path) -> Result:
         for kind in ("row", "point"):
             if take(each, kind, str, where) not in known[kind]:
                 raise Wrong(f"has a {where}.{kind} that is not one of its {kind}s: {each[kind]}")
-        runs.append(_run(each, known["point"][each["point"]], folder, where))
+        runs.append(run(each, known["point"][each["point"]], folder, where))
     settings = inner(document, "settings")
     result = Result(
         folder, str(document.get("name") or folder.name), "campaign", str(document.get("began", "")),
@@ -208,7 +246,8 @@ def _point(each: dict[str, Any], where: str) -> Point:
     return Point(name, is_open, rate if is_open else None, number(each.get("of_peak")))
 
 
-def _run(each: dict[str, Any], point: Point, folder: Path, where: str) -> Run:
+def run(each: dict[str, Any], point: Point, folder: Path, where: str) -> Run:
+    """What duel-load said of one server start."""
     clocks = {clock: numbers(each.get(f"latency_{clock}_us")) for clock in ("intended", "sent")}
     cpu = inner(each, "cpu_us")
     figures = {f"cpu_us_{part}": value for part, value in numbers(cpu).items()}
@@ -220,7 +259,7 @@ def _run(each: dict[str, Any], point: Point, folder: Path, where: str) -> Run:
     figures |= {f"{name}_us": told[name] for name in ("p50", "p99", "p99_9") if name in told}
     halves = tuple(_half(each.get(f"{half}_half"), point) for half in ("first", "second"))
     return Run(
-        take(each, "number", int, where), take(each, "block", int, where), each["row"], each["point"], figures,
+        take(each, "number", int, where), take(each, "block", int, where), each["row"], point.name, figures,
         {clock: found for clock, found in clocks.items() if found},
         {kind: int(count) for kind, count in numbers(each.get("errors")).items() if count > 0},
         (halves[0], halves[1]) if all(halves) else None,

@@ -5,10 +5,16 @@ Times are microseconds. A figure that was not measured is absent, never 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from scripts.tables import Table
+
+if TYPE_CHECKING:
+    from scripts.report.figures import Drawn
 
 BLANK = "—"
 
@@ -134,6 +140,25 @@ class Control:
         return self.minimum_detectable.get(measure) if told is None else told
 
 
+@dataclass(frozen=True)
+class Part:
+    """Of the tables: one under its title, with what is to be known of it; or only lines."""
+
+    title: str
+    table: Table | None
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a result finds that holds rows against predictions, in its own words, tables and figures."""
+
+    finding: str
+    details: list[str]
+    parts: list[Part]
+    painters: dict[str, Callable[[Result], Iterator[Drawn]]]
+
+
 @dataclass
 class Result:
     """`notes`: what a reader of the figures must know of the files they came from."""
@@ -155,6 +180,7 @@ class Result:
     machine: dict[str, Any] | None
     reproduce: str
     schema_version: int = 1
+    told: Told | None = None  # in place of summaries and comparisons
     beside: list[Result] = field(default_factory=list)  # results of wrk in the same folder
     notes: list[str] = field(default_factory=list)
     histograms: dict[Path, dict[str, Any]] = field(default_factory=dict)  # read when a figure asks for them
@@ -162,7 +188,7 @@ class Result:
 
     @property
     def by_wrk(self) -> bool:
-        return self.kind != "campaign"
+        return self.kind in ("scenario", "table")
 
     @cached_property
     def blocks(self) -> int:

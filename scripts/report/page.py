@@ -39,7 +39,7 @@ def _html(result: Result, shown: list[dict[str, str]], left_out: list[figures.Le
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
         _TEMPLATE.read_text(encoding="utf-8"))
     machine_line, machine = report_tables.machine(result.machine)
-    noise = verdicts.noise(result)
+    noise = "" if result.told is not None else verdicts.noise(result)
     compared = [*result.comparisons, *(result.control.results if result.control else [])]
     build = (result.machine or {}).get("build")
     return template.render(
@@ -47,6 +47,7 @@ def _html(result: Result, shown: list[dict[str, str]], left_out: list[figures.Le
         question=result.scenario.get("question") or "", contents=_CONTENTS,
         expectations=[(word, result.scenario[key]) for key, word in _EXPECTATIONS if result.scenario.get(key)],
         verdicts=verdicts.verdicts(result), noise=noise[:1].upper() + noise[1:] + ("" if noise.endswith(".") else "."),
+        told=result.told,
         control_verdict=result.control.verdict if result.control else "", taints=result.taints,
         run_taints=report_tables.tainted(result), notes=_notes(result, noise),
         summaries=report_tables.summaries(result), comparisons=report_tables.comparisons(result),
@@ -58,7 +59,7 @@ def _html(result: Result, shown: list[dict[str, str]], left_out: list[figures.Le
         left_out=left_out, machine_line=machine_line, machine=machine, commands=_commands(result),
         commit=(build.get("commit") if isinstance(build, dict) else None) or "unknown",
         settings=[(key, _plain(value)) for key, value in result.settings.items()],
-        colours={name: look.colour for name, look in style.styles(result).items()},
+        colours={} if result.told is not None else {name: look.colour for name, look in style.styles(result).items()},
         controls={row.name for row in result.rows if row.control_of is not None})
 
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 HELLO = b"Hello, World!"
-EVERY = 40  # of a connection's requests, the one that goes wrong
+EVERY = 5  # of a connection's requests, the one that goes wrong
 TAKEN = 5   # connections that the picky modes accept, the scout's among them
 STARVED = 4  # of the connections, every such one
 STALL_S = 1.0

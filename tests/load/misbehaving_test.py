@@ -70,7 +70,7 @@ def test_a_late_second_answer_is_caught_by_its_id(path: str, tmp_path: Path) -> 
 
 def test_an_answer_that_never_ends_times_out(tmp_path: Path) -> None:
     with misbehaving("hang") as port:
-        result = run(port, tmp_path, "--timeout", "0.3", duration=1)
+        result = run(port, tmp_path, "--timeout", "0.3", duration=2)
         assert set(result.faults) == {"timeout"}, result.text
         assert result.result["reconnects"] > 0
         patient = run(port, tmp_path, "--timeout", "0", "--cooldown", "0.1", warmup=0)

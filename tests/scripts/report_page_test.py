@@ -82,6 +82,32 @@ def check_stands_alone(text: str) -> Page:
     return found
 
 
+def check_in_a_browser(path: Path, work: Path) -> None:
+    """Without a network, at the size of a projector: no word on the console, a picture that is not blank, and nothing
+    wider than the window."""
+    def chromium(*flags: str) -> str:
+        done = subprocess.run(
+            ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+             f"--user-data-dir={work / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr",
+             "--v=0", "--window-size=1280,720", *flags], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0
+        assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+        return done.stdout
+
+    from PIL import Image
+    picture, probe = work / "page.png", work / "probe.html"
+    chromium(f"--screenshot={picture}", f"file://{path}")
+    with Image.open(picture) as image:
+        assert image.size == (1280, 720)
+        assert len(image.convert("L").getcolors() or []) > 10
+    probe.write_text(path.read_text() + """<script>document.title = "wider: " + [document.documentElement,
+        ...document.querySelectorAll(".wide")].filter(each => each.scrollWidth > each.clientWidth).length + " of " +
+        document.querySelectorAll(".wide").length;</script>""")
+    found = re.search(r"<title>wider: (\d+) of (\d+)", chromium("--dump-dom", f"file://{probe}"))
+    assert found, "the probe ran"
+    assert (found[1], found[2] != "0") == ("0", True)
+
+
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "campaign"
@@ -251,17 +277,5 @@ def test_a_page_that_cannot_be_written(campaign, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
 def test_a_browser_has_nothing_to_complain_of(made, campaign, tmp_path: Path) -> None:
-    """Without a network, at the size of a projector: no word on the console, and a picture that is not blank."""
     assert made
-    picture = tmp_path / "page.png"
-    done = subprocess.run(
-        ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr",
-         "--v=0", "--window-size=1280,720", f"--screenshot={picture}", f"file://{campaign / 'report.html'}"],
-        capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    from PIL import Image
-    with Image.open(picture) as image:
-        assert image.size == (1280, 720)
-        assert len(image.convert("L").getcolors() or []) > 10
+    check_in_a_browser(campaign / "report.html", tmp_path)
