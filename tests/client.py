@@ -86,6 +86,10 @@ class Client:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    @property
+    def own_port(self) -> int:
+        return self._socket.getsockname()[1]
+
     def close(self) -> None:
         self._socket.close()
 

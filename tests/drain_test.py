@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from client import GET, Client, check_closed_without_a_word, get, post, take_answer
-from server import CONCURRENT, MODELS, SANITIZER, Server, serving, wait_until
+from limits import TABLE_EVERY_S, taken
+from server import CONCURRENT, MODELS, Server, serving, wait_until
 
 
 def is_refused(port: int) -> bool:
@@ -25,11 +26,13 @@ def is_refused(port: int) -> bool:
 
 
 def begin(server: Server, count: int, request: bytes) -> list[Client]:
-    """Connections with a request in flight: each server task has had time to take its own."""
+    """Connections with a request in flight: the server has received it, and had time to begin."""
     clients = [Client(server.port) for _ in range(count)]
     for each in clients:
         each.say(request)
-    time.sleep(0.5 if SANITIZER else 0.2)
+    ports = {each.own_port for each in clients}
+    wait_until(lambda: ports <= taken(server), "the requests have been received", every_s=TABLE_EVERY_S)
+    time.sleep(0.2)
     return clients
 
 

@@ -36,15 +36,24 @@ def connect_small(server: Server) -> socket.socket:
     return made
 
 
+def _kernel_sockets(*ports: int) -> Iterator[tuple[tuple[int, int], list[str]]]:
+    """A line of the kernel's list for each client of servers at these ports, by both ports."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        port, of = (int(each.partition(":")[2], 16) for each in fields[1:3])
+        if port in ports:
+            yield (port, of), fields
+
+
 def queued_bytes(*ports: int) -> dict[tuple[int, int], int]:
     """What the kernel keeps for each client of servers at these ports, sent or not, by both ports."""
-    found = {}
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, here, there, _, queues = line.split()[:5]
-        port, of = (int(each.partition(":")[2], 16) for each in (here, there))
-        if port in ports:
-            found[port, of] = int(queues.partition(":")[0], 16)
-    return found
+    return {where: int(fields[4].partition(":")[0], 16) for where, fields in _kernel_sockets(*ports)}
+
+
+def taken(server: Server) -> set[int]:
+    """The ports of clients that the server has accepted and whose every byte it has received."""
+    return {of for (_, of), fields in _kernel_sockets(server.port)
+            if fields[9] != "0" and int(fields[4].partition(":")[2], 16) == 0}
 
 
 def pair(server: Server, client: socket.socket) -> tuple[int, int]:

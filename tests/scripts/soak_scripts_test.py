@@ -188,7 +188,8 @@ def test_a_descriptor_that_is_not_given_back_is_noticed(monkeypatch: pytest.Monk
         soak_turn._calm_down(own)
 
 
-def test_a_connection_that_stays_is_noticed() -> None:
+def test_a_connection_that_stays_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak_turn, "PATIENCE_S", 0.2)
     own = resident()
     own.server.stats = lambda patience: {"connections_now": 3}  # type: ignore[method-assign]
     with pytest.raises(Wrong, match="nobody has: 2"):
