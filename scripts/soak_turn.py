@@ -261,7 +261,7 @@ def _act(stage: Stage, draw: random.Random, acts: tuple[Client, ...]) -> None:
 
 
 def _calm_down(own: Resident) -> None:
-    """All clients have left: what they held is given back. A connection closes first and is counted out then."""
+    """All clients have left: what they held is given back. A connection closes first; only then is it counted out."""
     deadline = time.monotonic() + PATIENCE_S
     while problem := _held(own):
         own.server.check()

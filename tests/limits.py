@@ -41,7 +41,7 @@ def _kernel_sockets(*ports: int) -> Iterator[tuple[tuple[int, int], list[str]]]:
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         port, of = (int(each.partition(":")[2], 16) for each in fields[1:3])
-        if port in ports:
+        if port in ports and of:
             yield (port, of), fields
 
 
@@ -51,7 +51,7 @@ def queued_bytes(*ports: int) -> dict[tuple[int, int], int]:
 
 
 def taken(server: Server) -> set[int]:
-    """The ports of clients that the server has accepted and whose every byte it has received."""
+    """The ports of clients that the server has accepted and of whom nothing waits in the kernel at its end."""
     return {of for (_, of), fields in _kernel_sockets(server.port)
             if fields[9] != "0" and int(fields[4].partition(":")[2], 16) == 0}
 

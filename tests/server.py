@@ -105,7 +105,8 @@ class Server:
         try:
             code = self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"still running {patience_s:.0f} s after the signal; it said: {self.errors}")
+            pytest.fail(f"still running {patience_s:.0f} s after the signal; its threads: {self.threads()}; it said: "
+                        f"{self.errors}")
         with contextlib.suppress(OSError):
             self.stats = json.loads((self._folder / "stats.json").read_text())
         return code
@@ -124,6 +125,14 @@ class Server:
         if self.is_running():
             self._process.kill()
             self._process.wait()
+
+    def threads(self) -> str:
+        """Each thread's state, CPU ticks, and the system call it is in, by number and arguments."""
+        found = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            fields = (task / "stat").read_text().rpartition(") ")[2].split()
+            found.append(f"{fields[0]} {int(fields[11]) + int(fields[12])} in {(task / 'syscall').read_text().strip()}")
+        return ", ".join(found)
 
     def rss_kib(self) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()

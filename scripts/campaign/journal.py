@@ -132,8 +132,9 @@ def _calibration(folder: Path) -> dict[str, Any] | None:
 def _kept(folder: Path) -> dict[str, Any] | None:
     """The plan and where it was begun; None for a folder that holds no whole one."""
     found = read(folder / "plan.json")
-    whole = isinstance(found, dict) and all(isinstance(found.get(each), dict) for each in ("plan", "where"))
-    return found if whole else None
+    if not isinstance(found, dict) or not all(isinstance(found.get(each), dict) for each in ("plan", "where")):
+        return None
+    return found if {"seed", "order"} <= found["plan"].keys() else None
 
 
 def _has_runs(folder: Path) -> bool:
@@ -214,8 +215,9 @@ def _lost(folder: Path, kept: dict[str, Any] | None) -> str | None:
 
 
 def _begin(folder: Path, kept: dict[str, Any]) -> None:
-    """The plan is written last: a folder without runs and plan is a new one."""
+    """Whenever it is cut off, the folder has runs and no plan, which is told, or neither, which is a new one."""
     try:
+        (folder / "plan.json").unlink(missing_ok=True)
         for each in folder.iterdir():
             shutil.rmtree(each) if each.is_dir() else each.unlink()
         (folder / "runs").mkdir()

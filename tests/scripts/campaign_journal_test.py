@@ -133,7 +133,7 @@ def test_runs_without_their_calibration_are_neither_mixed_nor_deleted(campaign, 
     assert len(campaign(force=True).seeds) == ALL + 2
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"plan": 1}', None])
+@pytest.mark.parametrize("content", ["{", "[]", '{"plan": 1}', '{"plan": {}, "where": {}}', None])
 def test_runs_whose_plan_is_lost_are_not_thrown_away(campaign, results_folder, content) -> None:
     with pytest.raises(Cut):
         campaign(until=5)

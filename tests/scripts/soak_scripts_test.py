@@ -196,6 +196,13 @@ def test_a_connection_that_stays_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
         soak_turn._calm_down(own)
 
 
+def test_a_connection_may_be_counted_out_after_it_has_closed() -> None:
+    own, told = resident(), iter([3, 1])
+    own.server.stats = lambda patience: {"connections_now": next(told)}  # type: ignore[method-assign]
+    soak_turn._calm_down(own)
+    assert not list(told)
+
+
 @pytest.mark.parametrize(("kib", "is_sanitized", "shown", "passed", "failed"), [
     ([5000], False, "not judged", 1, 0), ([5000, 50_000], False, "not judged", 1, 0),
     ([5000, 50_000, 50_000], False, "+0.0", 2, 0), ([5000, 50_000, 60_000], False, "+9.8", 1, 1),
