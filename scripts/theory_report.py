@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ _LIMITS = (
     "Near saturation the mean time is S / (1 - load), so 3 % of S, which is what sharing CPUs with the loader costs, "
     "is 15 % of it at load 0.8; p99 errs as much, and by chance besides.")
 _TICK = 44  # the length of a prediction's tick, wider than a measured mark
+_ROOM = 0.05  # of load beside the outermost: rows at one load differ by hundredths, which is not to fill the panel
 _BURNS = ("Handlers burn CPU time, not wall time: a worker that is preempted takes that much longer, and the "
-          "prediction does not know it. A reason `time` says how much it was.")
+          "prediction does not know it. A reason that starts with time: says how much it was.")
 
 
 def held(made: Plan, runs: list[dict[str, Any]], calibration: dict[str, Any], load_before: float, is_dirty: bool,
@@ -49,7 +51,8 @@ def table(document: dict[str, Any]) -> tables.Table:
     for mean, p99 in zip(outcomes[::2], outcomes[1::2], strict=True):
         if mean["point"] != last:
             last = mean["point"]
-            sections[len(rows)] = f"{at[last]['service']}, {mean['rate']:,.0f} requests/s (load {at[last]['load']:g})"
+            sections[len(rows)] = (f"{last}: {at[last]['service']}, {mean['rate']:,.0f} requests/s "
+                                   f"(load {at[last]['load']:g})")
         rows.append([mean["row"], mean["theory"], f"{mean['load']:.2f}", *_cells(mean), *_cells(p99)])
     return tables.Table(["row", "theory", "load", "mean\nms", "theory", "x", "range", f"{limits['mean']:.0%}",
                          "p99\nms", "theory", "x", "range", f"{limits['p99']:.0%}"], rows, sections, 2)
@@ -123,13 +126,13 @@ def show(document: dict[str, Any]) -> None:
 
 
 def finding(document: dict[str, Any]) -> str:
-    """How many figures follow their queue."""
+    """How often a row follows its queue."""
     outcomes, limits = document["outcomes"], document["settings"]["limits"]
     within, outside, missing = (sum(one["verdict"] == verdict for one in outcomes) for verdict in VERDICTS)
     lost = f"; {missing} could not be measured" if missing else ""
-    return (f"{within} of {within + outside} figures are within the tolerance, mean by {limits['mean']:.0%} and p99 by "
-            f"{limits['p99']:.0%} of the simulated queue, and {outside} are not{lost}. A figure is the mean or p99 of "
-            "a row at a load, held against one queue.")
+    return (f"{within} of {within + outside} comparisons are within the tolerance, mean by {limits['mean']:.0%} and "
+            f"p99 by {limits['p99']:.0%} of the simulated queue, and {outside} are not{lost}. A comparison is the mean "
+            "or p99 of a row at a load, held against one queue.")
 
 
 def findings(document: dict[str, Any]) -> list[str]:
@@ -145,30 +148,48 @@ def findings(document: dict[str, Any]) -> list[str]:
 
 
 def draw(document: dict[str, Any], folder: Path) -> None:
-    """theory.png and .svg."""
+    """Each service's figure as .png and .svg."""
     plots.prepare()
-    plots.save(figure(document), "theory", folder)
+    for name, _, made in figures(document):
+        plots.save(made, name, folder)
 
 
-def figure(document: dict[str, Any]) -> Figure:
+def measured(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """By service, the outcomes that have a ratio."""
+    services = {each["name"]: each["service"] for each in document["points"]}
+    found: dict[str, list[dict[str, Any]]] = {service: [] for service in services.values()}
+    for one in document["outcomes"]:
+        if one["ratio"] is not None:
+            found[services[one["point"]]].append(one)
+    return found
+
+
+def figures(document: dict[str, Any]) -> Iterator[tuple[str, str, Figure]]:
+    """The name of its file, the service and the figure, of each service that has anything to draw."""
+    from scripts.report.figures import slug
+    known = {service: own for service, own in measured(document).items() if own}
+    for index, (service, own) in enumerate(known.items()):
+        name = f"theory-{slug(service.partition(':')[0])}" if index else "theory"
+        yield name, service, _figure(service, own, document["settings"]["blocks"])
+
+
+def _figure(service: str, chosen: list[dict[str, Any]], blocks: int) -> Figure:
     """A panel a row, mean and p99 against load. Marks are measured, lines are theory, or a tick where a line would
     have one point."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    known = {one["point"] for one in document["outcomes"] if one["ratio"] is not None}
-    service = next(each["service"] for each in sorted(document["points"], key=lambda each: each["name"] not in known))
-    drawn = {each["name"] for each in document["points"] if each["service"] == service}
-    chosen = [one for one in document["outcomes"] if one["point"] in drawn and one["ratio"] is not None]
     rows = list(dict.fromkeys(one["row"] for one in chosen))
     made = Figure(figsize=(18, 10), layout="constrained")
-    panels = made.subplots(-(-max(1, len(rows)) // 2), 2, sharex=True, sharey=True, squeeze=False)
+    panels = made.subplots(-(-len(rows) // 2), 2, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(rows):]:
         axes.set_visible(False)
     for axes, row in zip(panels.flat, rows, strict=False):
         own = [one for one in chosen if one["row"] == row]
         _panel(axes, own, plots.COLOURS.get(own[0]["model"], plots.INK))
         axes.set_title(row, fontsize=18)
+    loads = [one["load"] for one in chosen]
+    panels[0, 0].set_xlim(min(loads) - _ROOM, max(loads) + _ROOM)
     for axes in panels[:, 0]:
         axes.set_ylabel("ms, log scale")
     for axes in panels[-1]:
@@ -176,8 +197,8 @@ def figure(document: dict[str, Any]) -> Figure:
     made.legend(handles=[Line2D([], [], color=plots.INK, marker=mark, linestyle=dash, linewidth=2.5, markersize=11,
                                 label=measure) for measure, (mark, dash) in _LOOKS.items()],
                 loc="outside lower center", ncols=2, fontsize=16, frameon=False)
-    made.suptitle(f"{_found(document)}\n{service}, Poisson; lines or ticks: theory, marks: medians of "
-                  f"{document['settings']['blocks']} blocks with their range", x=0.01, ha="left", fontsize=20)
+    made.suptitle(f"{_found(chosen)}\n{service}, Poisson; lines or ticks: theory, marks: medians of {blocks} blocks "
+                  "with their range", x=0.01, ha="left", fontsize=20)
     return made
 
 
@@ -205,11 +226,10 @@ def _panel(axes, own: list[dict[str, Any]], colour: str) -> None:
     axes.legend(loc="upper left", fontsize=16, frameon=False)
 
 
-def _found(document: dict[str, Any]) -> str:
-    known = [one for one in document["outcomes"] if one["ratio"] is not None]
+def _found(known: list[dict[str, Any]]) -> str:
     said = []
     for theory in dict.fromkeys(one["theory"] for one in known):
         own = [one for one in known if one["theory"] == theory]
         within = sum(one["verdict"] == "within" for one in own)
         said.append(f"{theory}: {within} of {len(own)} within")
-    return "; ".join(said) or "No row could be measured"
+    return "; ".join(said)

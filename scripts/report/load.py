@@ -90,25 +90,9 @@ def _machine(path: Path) -> dict[str, Any] | None:
 
 # --- fields, each checked where it is read ---------------------------------------------------------
 
-def take(holder: Any, key: str, kind: type, where: str) -> Any:
-    """A field that must be there."""
-    if not isinstance(holder, dict):
-        raise Wrong(f"has no object at {where}")
-    if key not in holder:
-        raise Wrong(f"lacks {where}.{key}")
-    value = holder[key]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Wrong(f"has {json.dumps(value)[:40]} as {where}.{key}, which should be of type {kind.__name__}")
-    return value
-
-
-def objects(holder: Any, key: str, where: str) -> list[dict[str, Any]]:
-    """A list of objects that must be there."""
-    found = take(holder, key, list, where)
-    for index, each in enumerate(found):
-        if not isinstance(each, dict):
-            raise Wrong(f"has {json.dumps(each)[:40]} as {where}.{key}[{index}], which should be an object")
-    return found
+NUMBER, ABOVE_0, NOT_BELOW_0 = "a number", "a number above 0", "a number from 0 on"
+_BOUNDS = {NUMBER: lambda _: True, ABOVE_0: lambda value: 1e-300 < value < 1e300,  # as far as a log axis goes
+           NOT_BELOW_0: lambda value: value >= 0}
 
 
 @dataclass(frozen=True)
@@ -117,34 +101,46 @@ class OrNull:
 
 
 def check(value: Any, shape: Any, where: str) -> None:
-    """Wrong unless `value` is of `shape`: a type, NUMBER, ABOVE_0 or NOT_BELOW_0, OrNull; an object with these keys
-    (...: any key), a list of one shape, or one of as many as a tuple has."""
+    """Wrong unless `value` is of `shape`: a type, NUMBER, ABOVE_0 or NOT_BELOW_0, OrNull; an object with these keys,
+    where the key `...` stands for every key; a list of one shape, or one of as many as a tuple has."""
     if isinstance(shape, OrNull):
         if value is not None:
             check(value, shape.shape, where)
-    elif isinstance(shape, dict):
-        if not isinstance(value, dict):
-            raise Wrong(f"has no object at {where}")
-        for key, inside in shape.items():
-            for each in value if key is ... else (key,):
-                check(take(value, each, object, where), inside, f"{where}.{each}")
-    elif isinstance(shape, (list, tuple)):
-        if not isinstance(value, list) or (isinstance(shape, tuple) and len(value) != len(shape)):
-            raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be a list"
-                        + (f" of {len(shape)}" if isinstance(shape, tuple) else ""))
-        for index, each in enumerate(value):
-            check(each, shape[0], f"{where}[{index}]")
+        return
+    if isinstance(shape, dict):
+        fits, wanted = isinstance(value, dict), "an object"
+    elif isinstance(shape, list):
+        fits, wanted = isinstance(value, list), "a list"
+    elif isinstance(shape, tuple):
+        fits, wanted = isinstance(value, list) and len(value) == len(shape), f"a list of {len(shape)}"
     elif shape in _BOUNDS:
         found = number(value)
-        if found is None or not _BOUNDS[shape](found):
-            raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be {shape}")
-    elif not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
-        raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be of type {shape.__name__}")
+        fits, wanted = found is not None and _BOUNDS[shape](found), shape
+    else:
+        fits = isinstance(value, shape) and not (shape is int and isinstance(value, bool))
+        wanted = f"of type {shape.__name__}"
+    if not fits:
+        raise Wrong(f"has {json.dumps(value)[:40]} as {where}, which should be {wanted}")
+    if isinstance(shape, dict):
+        for key, inside in shape.items():
+            for each in value if key is ... else (key,):
+                if each not in value:
+                    raise Wrong(f"lacks {where}.{each}")
+                check(value[each], inside, f"{where}.{each}")
+    elif isinstance(shape, (list, tuple)):
+        for index, each in enumerate(value):
+            check(each, shape[0], f"{where}[{index}]")
 
 
-NUMBER, ABOVE_0, NOT_BELOW_0 = "a number", "a number above 0", "a number from 0 on"
-_BOUNDS = {NUMBER: lambda _: True, ABOVE_0: lambda value: 1e-300 < value < 1e300,  # as far as a log axis goes
-           NOT_BELOW_0: lambda value: value >= 0}
+def take(holder: Any, key: str, shape: Any, where: str) -> Any:
+    """A field that must be there."""
+    check(holder, {key: shape}, where)
+    return holder[key]
+
+
+def objects(holder: Any, key: str, where: str) -> list[dict[str, Any]]:
+    """A list of objects that must be there."""
+    return take(holder, key, [{}], where)
 
 
 def number(value: Any) -> float | None:
@@ -182,7 +178,7 @@ def inner(holder: Any, key: str) -> dict[str, Any]:
 # --- campaigns -------------------------------------------------------------------------------------
 
 def _campaign(document: dict[str, Any], folder: Path) -> Result:
-    rows = [_row(each, f"rows[{index}]") for index, each in enumerate(objects(document, "rows", "result"))]
+    rows = [row(each, f"rows[{index}]") for index, each in enumerate(objects(document, "rows", "result"))]
     points = [_point(each, f"points[{index}]") for index, each in enumerate(objects(document, "points", "result"))]
     known = {"row": {row.name for row in rows}, "point": {point.name: point for point in points}}
     for kind, names, count in (("row", known["row"], len(rows)), ("point", known["point"], len(points))):
@@ -226,7 +222,8 @@ def _again(document: dict[str, Any], settings: dict[str, Any]) -> str:
                      *(["--quick"] if settings.get("quick") is True else [])])
 
 
-def _row(each: dict[str, Any], where: str) -> Row:
+def row(each: dict[str, Any], where: str) -> Row:
+    """A row as a file or a plan has it."""
     switches = each.get("switches")
     if isinstance(switches, dict):
         switches = " ".join(f"--{key} {value}" for key, value in switches.items())
@@ -269,7 +266,7 @@ def run(each: dict[str, Any], point: Point, folder: Path, where: str) -> Run:
 
 
 def _is_spoiled(each: dict[str, Any]) -> bool:
-    """Wrong answers are fast, starved ones missing, and a loader may time itself: such percentiles stand for nothing."""
+    """Wrong answers are fast, starved ones missing, and a loader may time itself: such percentiles mean nothing."""
     from scripts.campaign import taints
     return taints.is_spoiled({"errors": numbers(each.get("errors")), "taints": words(each.get("taints")), **{
         key: number(each.get(key)) for key in ("zero_served", "fallen_silent", "requests_per_s")}})

@@ -142,7 +142,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Part:
-    """Of the tables: one under its title, with what is to be known of it; or only lines."""
+    """A titled piece of the section Tables: a table with notes, or notes alone."""
 
     title: str
     table: Table | None
@@ -151,7 +151,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Told:
-    """What a result finds that holds rows against predictions, in its own words, tables and figures."""
+    """The findings of a result that holds rows against predictions: its own sentences, tables and figures."""
 
     finding: str
     details: list[str]

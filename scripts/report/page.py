@@ -86,4 +86,6 @@ def _commands(result: Result) -> list[tuple[str, list[str]]]:
 
 
 def _plain(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items())
+    return " ".join(map(_plain, value)) if isinstance(value, list) else "" if value is None else str(value)

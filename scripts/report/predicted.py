@@ -5,12 +5,12 @@ Their verdicts, tables and figures are those of their own modules; here is check
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from scripts import crossover_plot, theory_report
-from scripts import crossover_rules as rules
 from scripts import crossover_summary as summary
 from scripts.campaign.plan import CLOSED
 from scripts.report import load
@@ -35,19 +35,18 @@ _RATIO = {"n": int, "ratio": ABOVE_0, "low": ABOVE_0, "high": ABOVE_0, "bound": 
 _CROSSOVER = {
     "settings": {"blocks": int, "connections": int, "workers": int, "seed": int, "duration_s": ABOVE_0, "slo": ABOVE_0,
                  "handlers_us": [NOT_BELOW_0]},
-    "rows": [{"name": str, "model": str, "driver": str, "switches": dict, "changes": str}],
+    "rows": [{}],
     "costs_us": {...: {"median": ABOVE_0, "low": ABOVE_0, "high": ABOVE_0}},
     "lines": [{"stealing": str, "sharded": str, "handler_us": NOT_BELOW_0, "peak": OrNull(_RATIO),
                "capacity": OrNull(_RATIO), "left_out": [str], "winner": str, "predicted": {
-                   "peak": ABOVE_0, "formula": NUMBER,
-                   "simulated": OrNull({"value": ABOVE_0, "low": ABOVE_0, "high": ABOVE_0})}}],
+                   "peak": ABOVE_0, "formula": NUMBER, "simulated": OrNull({"value": ABOVE_0})}}],
     "predictions": [{"stealing": str, "sharded": str, "cores": int, "handlers": [ABOVE_0],
                      "ratios": [OrNull(_POSITIVE)], "formula_ratios": [NUMBER], "advantage": ABOVE_0,
                      "formula_says": str, "simulation_says": str, "crossing": OrNull(_POSITIVE)}],
     "searches": [{"block": int, "row": str, "handler_us": NOT_BELOW_0, "rate": OrNull(ABOVE_0), "edge": OrNull(str),
                   "why": OrNull(str)}],
-    "runs": [{"block": int, "row": str, "handler_us": NOT_BELOW_0, "point": str, "rate": OrNull(ABOVE_0),
-              "errors": OrNull({...: NUMBER}), "zero_served": OrNull(NUMBER), "fallen_silent": OrNull(NUMBER),
+    "runs": [{"row": str, "handler_us": NOT_BELOW_0, "point": str, "rate": OrNull(ABOVE_0),
+              "errors": OrNull({}), "zero_served": OrNull(NUMBER), "fallen_silent": OrNull(NUMBER),
               "requests_per_s": OrNull(NUMBER), "taints": [str]}],
     "notes": [str]}
 
@@ -60,17 +59,16 @@ def theory(document: dict[str, Any], folder: Path) -> Result:
     _check_outcomes(document["outcomes"], points)
     known = {each.row.name: each.row for each in SUBJECTS}
     names = dict.fromkeys(each["row"] for each in document["outcomes"])
-    rows = [Row(name, "", "") if name not in known else Row(name, known[name].model, known[name].driver, " ".join(
-        f"--{key} {value}" for key, value in known[name].switches.items())) for name in names]
+    rows = [load.row(vars(known[name]) if name in known else {"name": name}, "rows") for name in names]
     runs = [_run(each, points.get(each["point"]), names, folder, f"runs[{index}]")
             for index, each in enumerate(document["runs"])]
     reasons = theory_report.reasons(document)
     told = Told(theory_report.finding(document), theory_report.findings(document), [
         Part("Measured and simulated", theory_report.table(document), theory_report.reading(document)),
         *([Part("Why a row does not follow its queue", None, reasons)] if reasons else [])],
-        {"Measured against theory": lambda _: _theory_figure(document)})
+        {"Measured against theory": lambda _: _theory_figures(document)})
     services = list(dict.fromkeys(each["service"] for each in document["points"]))
-    of = f" --service {services[0]}" if len(services) == 1 else ""
+    of = f" --service {shlex.quote(services[0])}" if len(services) == 1 else ""
     longest = max(each["duration_s"] for each in document["points"])
     return _result(document, folder, rows, list(points.values()), runs, told, {
         "title": "Measured against theory",
@@ -96,20 +94,20 @@ def _check_outcomes(outcomes: list[dict[str, Any]], points: dict[str, Point]) ->
         raise Wrong("has an outcome without its p99")
 
 
-def _theory_figure(document: dict[str, Any]) -> Iterator[Drawn]:
-    if all(one["ratio"] is None for one in document["outcomes"]):
-        raise Missing("no row could be measured")
-    yield Drawn("theory", "Measured against theory",
-                "A panel a row: response time over its load. Marks with their range are measured; lines, or ticks "
-                "where a line would have one point, are duel-sim's answer for the queue that the legend names.",
-                theory_report.figure(document))
+def _theory_figures(document: dict[str, Any]) -> Iterator[Drawn]:
+    for name, service, figure in theory_report.figures(document):
+        yield Drawn(name, f"Measured against theory, {service}",
+                    "A panel a row: response time over its load. Marks with their range are measured; lines, or ticks "
+                    "where a line would have one point, are duel-sim's answer for the queue that the legend names.",
+                    figure)
+    if lost := [service for service, known in theory_report.measured(document).items() if not known]:
+        raise Missing(f"no row could be measured with {', '.join(lost)}")
 
 
 def crossover(document: dict[str, Any], folder: Path) -> Result:
     check(document, _CROSSOVER, "result")
     _check_curves(document)
-    rows = [Row(each["name"], each["model"], each["driver"], " ".join(
-        f"--{key} {value}" for key, value in each["switches"].items()), each["changes"]) for each in document["rows"]]
+    rows = [load.row(each, f"rows[{index}]") for index, each in enumerate(document["rows"])]
     names = dict.fromkeys(row.name for row in rows)
     points: dict[tuple[float, float | None], Point] = {}
     runs = []
@@ -161,16 +159,13 @@ def _crossover_findings(document: dict[str, Any]) -> list[str]:
 
 
 def _crossover_figures(document: dict[str, Any]) -> Iterator[Drawn]:
-    seen: set[str] = set()
     for stealing, sharded, figure in crossover_plot.figures(document):
-        name = crossover_plot.name(stealing, sharded)
-        while name in seen:  # names that differ in signs only
-            name += "-"
-        seen.add(name)
-        yield Drawn(name, f"{stealing} against {sharded}",
-                    "Above x1 stealing carries more. Lines are simulated, with their interval shaded; marks are "
-                    "measured, with their interval, or with the range over the blocks where these are too few for one. "
-                    f"{rules.AT_LEAST}, {rules.AT_MOST}: an edge of the grid of rates was reached.", figure)
+        yield Drawn(crossover_plot.name(stealing, sharded), f"{stealing} against {sharded}",
+                    "Above x1 stealing carries more. Solid lines are simulated, with their interval shaded; dashed is "
+                    "the peak by cost; dotted is H*, where a solid line passes x1. Marks are measured, with their "
+                    "interval, or with the range over the blocks where these are too few for one: ○ is the peak, ◆ "
+                    "within the limit. △, ▽: at least that, at most that, as an edge of the grid of rates was reached; "
+                    "◇ at the edge: it may be either; ◇ not here: this machine cannot measure it.", figure)
 
 
 def _run(each: dict[str, Any], point: Point | None, rows: dict[str, None], folder: Path, where: str) -> Run:

@@ -62,7 +62,7 @@ def test_a_campaign_is_read(tmp_path: Path, good) -> None:
     (("kind",), {"gone": True}, "is of kind None"),
     (("kind",), {"value": {"a": 1}}, "is of kind {'a': 1}"),
     (("rows",), {"gone": True}, r"lacks result\.rows"),
-    (("rows",), {"value": 7}, r"has 7 as result\.rows, which should be of type list"),
+    (("rows",), {"value": 7}, r"has 7 as result\.rows, which should be a list"),
     (("rows", 0), {"value": "x"}, r'has "x" as result\.rows\[0\], which should be an object'),
     (("rows", 0, "name"), {"value": 3}, r"has 3 as rows\[0\]\.name, which should be of type str"),
     (("rows", 1, "name"), {"value": "stealing/epoll"}, "names a row twice"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import shlex
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scripts.report import exports, load, page
 MAKERS = {"theory": predicted_fixture.theory, "crossover": predicted_fixture.crossover}
 FIGURES = {"theory": ["theory"], "crossover": ["crossover-stealing-epoll-sharded-epoll",
                                               "crossover-stealing-epoll-sharded-uring"]}
+_PAGE_OF = 10
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +53,13 @@ def test_the_page_stands_alone_and_tells_everything(folders, kind: str) -> None:
 def test_theory_says_what_is_within_and_why_the_rest_is_not(folders) -> None:
     found, made = check_stands_alone((folders["theory"] / "report.html").read_text()), document(folders["theory"])
     for expected in (
-            "8 of 14 figures are within the tolerance, mean by 15% and p99 by 25% of the simulated queue, and 6 are "
-            "not; 2 could not be measured.",
+            "8 of 14 comparisons are within the tolerance, mean by 15% and p99 by 25% of the simulated queue, and 6 "
+            "are not; 2 could not be measured.",
             "sharded/uring against 2 x M/G/1: within at exp 0.5, exp 0.8.",
             "sharded/epoll against 2 x M/G/1: outside at exp 0.8; not measured at exp 0.5.",
             "stealing/epoll against M/G/2: outside at exp 0.5, exp 0.8.",
-            *theory_report.reasons(made), *theory_report.reading(made), "exp:1ms, 1,600 requests/s (load 0.8)",
+            *theory_report.reasons(made), *theory_report.reading(made), "exp 0.8: exp:1ms, 1,600 requests/s (load 0.8)",
+            "mean 0.15, p99 0.25",
             "./duel bench theory --blocks 2 --seed 7 --quick --duration 12 --service exp:1ms"):
         assert expected in found.said, expected
     assert sum(each.startswith("sharded/epoll, exp 0.5, not measured: left out") for each in
@@ -100,10 +103,26 @@ def test_where_the_winner_changes(winners: list[str | None], words: str) -> None
     assert crossover_summary.crossing(list(reversed(lines))) == words
 
 
-def written(folder: Path, made: dict[str, Any]) -> str:
+def rewritten(folder: Path, made: dict[str, Any]) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "result.json").write_text(json.dumps(made))
-    page.write(load.read(folder), folder / "report.html")
+    return folder
+
+
+def broken(made: dict[str, Any], path: tuple, value: Any) -> dict[str, Any]:
+    made = json.loads(json.dumps(made))
+    holder: Any = made
+    for each in path[:-1]:
+        holder = holder[each]
+    if value == "gone":
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return made
+
+
+def written(folder: Path, made: dict[str, Any]) -> str:
+    page.write(load.read(rewritten(folder, made)), folder / "report.html")
     return (folder / "report.html").read_text()
 
 
@@ -117,11 +136,18 @@ def test_names_are_only_names(folders, tmp_path: Path, kind: str) -> None:
     assert found.tags["svg"] == len(FIGURES[kind])
 
 
-def test_pairs_whose_names_differ_in_signs_only_have_figures_of_their_own(folders, tmp_path: Path) -> None:
-    text = json.dumps(document(folders["crossover"])).replace("sharded/uring", "sharded-epoll")
-    found = check_stands_alone(written(tmp_path / "r", json.loads(text)))
-    assert [each for each in found.ids if each.startswith("figure-")] == [
-        f"figure-crossover-stealing-epoll-sharded-epoll{end}" for end in ("", "-")]
+def test_bimodal_points_have_a_figure_and_a_command_line_can_be_pasted(folders, tmp_path: Path) -> None:
+    made = document(folders["theory"])
+    bimodal, ugly = "bimodal:500us,5500us,0.1", "exp:1ms; $(touch x) ../../y"
+    made["points"][1]["service"] = bimodal
+    found = check_stands_alone(written(tmp_path / "r", made))
+    assert [each for each in found.ids if each.startswith("figure-")] == ["figure-theory", "figure-theory-bimodal"]
+    assert f"Measured against theory, {bimodal}" in found.said
+    assert "--service" not in found.said
+    for point in made["points"]:
+        point["service"] = ugly
+    reproduced = shlex.split(load.read(rewritten(tmp_path / "r", made)).reproduce)
+    assert reproduced[-2:] == ["--service", ugly]
 
 
 def test_nothing_left_of_theory_is_no_figure(folders, tmp_path: Path) -> None:
@@ -130,8 +156,8 @@ def test_nothing_left_of_theory_is_no_figure(folders, tmp_path: Path) -> None:
         one |= dict.fromkeys(("ratio", "measured_us", "predicted_us", "interval")) | {"verdict": "not measured"}
     found = check_stands_alone(written(tmp_path / "r", made))
     assert found.tags["svg"] == 0
-    assert "Measured against theory: no row could be measured." in found.said
-    assert "0 of 0 figures are within the tolerance" in found.said
+    assert "Measured against theory: no row could be measured with exp:1ms." in found.said
+    assert "0 of 0 comparisons are within the tolerance" in found.said
 
 
 @pytest.mark.parametrize(("kind", "path", "value", "message"), [
@@ -144,7 +170,7 @@ def test_nothing_left_of_theory_is_no_figure(folders, tmp_path: Path) -> None:
     ("theory", ("outcomes", 1, "row"), "x", r"has a result\.outcomes\[1\] of another row than the mean before it"),
     ("theory", ("outcomes", 0, "point"), "x", r"has a result\.outcomes\[0\]\.point that is not one of its points: x"),
     ("theory", ("outcomes", 0, "reasons"), [3], r"has 3 as result\.outcomes\[0\]\.reasons\[0\], .* of type str"),
-    ("theory", ("calibration", "sharded/uring"), 7, r"has no object at result\.calibration\.sharded/uring"),
+    ("theory", ("calibration", "sharded/uring"), 7, r"has 7 as result\.calibration\.sharded/uring, .* an object"),
     ("theory", ("points",), [], "has no point"),
     ("theory", ("settings", "limits", "p99"), "gone", r"lacks result\.settings\.limits\.p99"),
     ("theory", ("settings", "blocks"), True, r"has true as result\.settings\.blocks, which should be of type int"),
@@ -164,43 +190,44 @@ def test_nothing_left_of_theory_is_no_figure(folders, tmp_path: Path) -> None:
     ("crossover", ("runs", 0, "taints"), None, r"has null as result\.runs\[0\]\.taints, which should be a list"),
     ("crossover", ("lines", 0, "peak", "low"), 1e-320, r"has 1e-320 as result\.lines\[0\]\.peak\.low")])
 def test_what_is_wrong_is_named(folders, tmp_path: Path, kind: str, path: tuple, value: Any, message: str) -> None:
-    made = copy.deepcopy(document(folders[kind]))
-    holder: Any = made
-    for each in path[:-1]:
-        holder = holder[each]
-    if value == "gone":
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = value
-    (tmp_path / "result.json").write_text(json.dumps(made))
+    made = broken(document(folders[kind]), path, value)
     with pytest.raises(UserError, match=message) as caught:
-        load.read(tmp_path)
+        load.read(rewritten(tmp_path, made))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_no_broken_piece_is_a_traceback(folders, tmp_path: Path, kind: str) -> None:
-    """Every key that is read, with what should not stand there: a page, or a line."""
-    good, told = document(folders[kind]), []
-    good["runs"] = good["runs"][:len(good["rows"]) if kind == "crossover" else 1]
+    """Every key, of lists in the first and the last item, gone or with half of what should not stand there: it is read,
+    or told in a line. Of those that are read a sample is made a page of; then, with all figures, what has lost every
+    key that may be gone."""
+    good, told, read = document(folders[kind]), [], 0
+    measured = [run for run in good["runs"] if run["block"] == 1]
+    good["runs"] = [measured[0], measured[-1]]
+    good.pop("machine", None)
+    bare = good
 
     def places(value: Any, at: tuple = ()) -> list[tuple]:
-        inside = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+        inside = (value.items() if isinstance(value, dict) else {0: value[0], len(value) - 1: value[-1]}.items()
+                  if isinstance(value, list) and value else ())
         return [*([at] if at else []), *(each for key, part in inside for each in places(part, (*at, key)))]
 
-    for path in places({key: value for key, value in good.items() if key not in ("machine", "order")}):
-        for value in (None, "x", -1, 10**400, [], {}):
-            made = json.loads(json.dumps(good))
-            holder: Any = made
-            for each in path[:-1]:
-                holder = holder[each]
-            holder[path[-1]] = value
-            (tmp_path / "result.json").write_text(json.dumps(made))
+    for index, path in enumerate(places({key: value for key, value in good.items() if key != "order"})):
+        for value in ("gone", *(None, "x", -1, 10**400, [], {})[index % 2::2]):
             try:
-                load.read(tmp_path)
+                result = load.read(rewritten(tmp_path, broken(good, path, value)))
             except UserError as error:
                 told.append(str(error))
-    assert len(told) > 100
+                continue
+            read += 1
+            if read % _PAGE_OF == 0:
+                page._html(result, [], [])
+            if value == "gone" and isinstance(path[-1], str):
+                with suppress(KeyError):  # what held it is gone already
+                    bare = broken(bare, path, value)
+    found = check_stands_alone(written(tmp_path, bare))
+    assert [each.removeprefix("figure-") for each in found.ids if each.startswith("figure-")] == FIGURES[kind]
+    assert min(len(told), read) > 200
     assert all("\n" not in each and each.endswith(")") for each in told)
 
 
@@ -237,7 +264,7 @@ def test_nothing_is_written_where_there_is_nothing_to_export(folders, tmp_path: 
     assert [path.name for path in tmp_path.rglob("*")] == ["r", "result.json"]
 
 
-def test_a_campaign_without_histograms_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_results_of_wrk_have_no_histograms_to_export() -> None:
     result = load.read(ROOT / "results" / "reference-2cpu")
     with pytest.raises(UserError, match="as wrk keeps none"):
         exports.require(result, True, True)

@@ -361,8 +361,9 @@ def test_a_plot_of_what_was_measured_in_part(tmp_path) -> None:
     assert plots.COLOURS["sharded"] in (tmp_path / "theory.svg").read_text()
 
 
-def lines_of(figure) -> dict[str, list]:
-    """By panel, the lines of theory: all but those of the marks and their bars."""
+def lines_of(document: dict) -> dict[str, list]:
+    """By panel of its one figure, the lines of theory: all but those of the marks and their bars."""
+    (_, _, figure), = theory_report.figures(document)
     return {axes.get_title("left"): [line for line in axes.lines if line.get_zorder() == 1] for axes in figure.axes
             if axes.get_visible()}
 
@@ -370,28 +371,27 @@ def lines_of(figure) -> dict[str, list]:
 def test_one_load_that_is_left_has_a_tick_for_each_prediction() -> None:
     found = list(judge([run("sharded/epoll", 2500.0), run("stealing/epoll", 2000.0)]).values())
     document = {"points": [POINT.__dict__], "outcomes": found, "settings": {"blocks": 1}}
-    drawn = lines_of(theory_report.figure(document))
+    drawn = lines_of(document)
     assert {row: len(lines) for row, lines in drawn.items()} == {"sharded/epoll": 2, "stealing/epoll": 4}
     for line in [line for lines in drawn.values() for line in lines]:
         assert (len(line.get_xdata()), line.get_marker()) == (1, "_")
         assert line.get_markersize() > 11, "wider than what was measured there"
     more = [{**one, "point": "exp 0.7", "load": 0.7} for one in found if one["row"] == "sharded/epoll"]
     document["points"] = [*document["points"], {**POINT.__dict__, "name": "exp 0.7"}]
-    drawn = lines_of(theory_report.figure(document | {"outcomes": [*found, *more]}))
+    drawn = lines_of(document | {"outcomes": [*found, *more]})
     assert [line.get_marker() for line in drawn["sharded/epoll"]] == ["None", "None"]
     assert [line.get_marker() for line in drawn["stealing/epoll"]] == ["_"] * 4
 
 
-def test_a_plot_of_what_is_left(tmp_path) -> None:
-    """Of another service where the first has nothing; of nothing at all, panels that are not there."""
+def test_each_service_has_a_figure_that_counts_what_it_shows(tmp_path) -> None:
     found = list(judge([run("sharded/epoll", 2500.0)]).values())
-    lost = [{**one, "point": "exp 0.3", "ratio": None} for one in found]
-    points = [{**POINT.__dict__, "name": "exp 0.3", "service": "det:1ms"}, POINT.__dict__]
-    both = {"points": points, "outcomes": [*lost, *found], "settings": {"blocks": 1}}
-    assert list(lines_of(theory_report.figure(both))) == ["sharded/epoll"]
-    assert "exp:1ms, Poisson" in theory_report.figure(both).get_suptitle()
-    for outcomes in (lost, []):
-        document = both | {"outcomes": outcomes}
-        theory_report.draw(document, tmp_path)
-        assert lines_of(theory_report.figure(document)) == {}
-        assert theory_report.figure(document).get_suptitle().startswith("No row could be measured")
+    more = [{**one, "point": "det 0.3", "verdict": "within"} for one in found]
+    lost = [{**one, "ratio": None} for one in more]
+    both = {"points": [{**POINT.__dict__, "name": "det 0.3", "service": "det:1ms"}, POINT.__dict__],
+            "outcomes": [*more, *found], "settings": {"blocks": 1}}
+    assert [figure.get_suptitle().partition(",")[0] for _, _, figure in theory_report.figures(both)] == [
+        "2 x M/G/1: 2 of 2 within\ndet:1ms", "2 x M/G/1: 1 of 2 within\nexp:1ms"]
+    assert list(lines_of(both | {"outcomes": [*lost, *found]})) == ["sharded/epoll"]
+    assert list(theory_report.figures(both | {"outcomes": lost})) == []
+    theory_report.draw(both, tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {"theory", "theory-exp"}
