@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import platform
 import re
 import resource
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +191,9 @@ def _system() -> dict[str, Any]:
 
 def _build(preset: str) -> dict[str, Any]:
     cache = _read(str(build_dir(preset) / "CMakeCache.txt")) or ""
-    kept = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_FLAGS", "CMAKE_CXX_FLAGS_RELEASE", "DUEL_SANITIZE", "DUEL_CHECKS")
+    kept = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_FLAGS", "DUEL_SANITIZE", "DUEL_CHECKS")
     flags = {key: value for key, value in re.findall(r"^(\w+):\w+=(.*)$", cache, re.MULTILINE) if key in kept}
+    flags["compiler"] = compiler_flags(_read(str(build_dir(preset) / "compile_commands.json")))
     compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.MULTILINE)
     banner = output_of([compiler[1] if compiler else "c++", "--version"])
     packages = ("libevent_core", "liburing", "fmt", "libllhttp")
@@ -201,6 +204,15 @@ def _build(preset: str) -> dict[str, Any]:
         "libraries": {name: output_of(["pkg-config", "--modversion", name]) for name in packages},
         "wrk": wrk,
     }
+
+
+def compiler_flags(commands: str | None, of: str = "servers/duel_server.cpp") -> str | None:
+    """What a source file of the kit was compiled with, but for warnings and folders."""
+    try:
+        found = [each["command"] for each in json.loads(commands or "[]") if each["file"].endswith(of)]
+    except ValueError:  # half written
+        found = []
+    return " ".join(word for word in shlex.split(found[0]) if re.match("-(O|g|f|m|std|D)", word)) if found else None
 
 
 def dirty() -> bool | None:

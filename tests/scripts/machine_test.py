@@ -174,3 +174,12 @@ def test_the_command_on_this_machine(what: str, tmp_path: Path, capsys) -> None:
         assert document["kind"] == "machine_check"
         assert all(list(each) == ["word", "severity", "value", "why", "fix"] for each in document["findings"])
         assert all(each["word"] in said for each in document["findings"])
+
+
+@pytest.mark.parametrize(("commands", "expected"), [
+    (json.dumps([{"file": "/x/other.cpp", "command": "c++ -O0 -c other.cpp"},
+                 {"file": "/x/servers/duel_server.cpp",
+                  "command": "c++ -DX=1 -I/x -O2 -g1 -flto=auto -Wall -std=c++23 -o s.o -c /x/servers/duel_server.cpp"}]),
+     "-DX=1 -O2 -g1 -flto=auto -std=c++23"), ("[]", None), ('[{"file"', None), (None, None)])
+def test_the_flags_are_those_that_the_compiler_got(commands: str | None, expected: str | None) -> None:
+    assert machine.compiler_flags(commands) == expected
