@@ -21,7 +21,7 @@ namespace {
 
 // What one poll hands out: few enough that the tasks it wakes find their stacks, fetched
 // at the wake, still in the cache, and that they fit in a run queue (tokio#8410).
-constexpr int events_per_poll = 64;
+constexpr unsigned events_per_poll = 64;
 
 // Worth a system call.
 constexpr std::uint32_t may_read = readiness::readable | readiness::read_closed;
@@ -94,9 +94,9 @@ class epoll_driver final : public polled_driver {
 
   unsigned poll(time_point deadline) noexcept override {
     if (deadline != at_once) set_alarm(deadline);
-    auto before = events_;
-    event_base_loop(base_, deadline == at_once ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-    return events_ - before;
+    events_ = 0;
+    event_base_loop(base_, EVLOOP_ONCE | (deadline == at_once ? EVLOOP_NONBLOCK : 0));
+    return events_;
   }
   // The doorbell is edge-triggered and never read: each write is a new edge.
   void interrupt() noexcept override { ::eventfd_write(doorbell_, 1); }
@@ -110,7 +110,13 @@ class epoll_driver final : public polled_driver {
     give_back_block(bytes.data());
   }
 
-  void note_event() noexcept { ++events_; }
+  // What is left stays active in the base, and the next poll does not wait. libevent's
+  // own limit (event_config_set_max_dispatch_interval) only pauses: it asks for more
+  // events, and where nothing but its own notification was left it waits for them, beside
+  // tasks that have just been woken.
+  void note_event() noexcept {
+    if (++events_ == events_per_poll) event_base_loopbreak(base_);
+  }
 
  private:
   void attempt(operation& op, epoll_socket& s, std::uint32_t seen);
@@ -122,7 +128,7 @@ class epoll_driver final : public polled_driver {
   ::event bell_watch_;
   ::event alarm_;                 // ends a poll at its deadline; the poller only
   time_point alarm_set_ = never;  // what alarm_ is set to; the poller only
-  unsigned events_ = 0;           // seen so far; the poller only
+  unsigned events_ = 0;           // seen by this poll; the poller only
   std::atomic<std::size_t> watched_{0};
 };
 
@@ -235,7 +241,6 @@ result<std::unique_ptr<polled_driver>> make_driver(timer_service& deadlines,
   // Edges and early-close, which of libevent's methods only epoll gives.
   event_config_require_features(config.get(),
                                 EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE);
-  event_config_set_max_dispatch_interval(config.get(), nullptr, events_per_poll, 0);
   if (users == sharing::one_thread) {
     event_config_set_flag(config.get(), EVENT_BASE_FLAG_NOLOCK);
   }

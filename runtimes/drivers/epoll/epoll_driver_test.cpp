@@ -1,0 +1,60 @@
+// What a poll of the readiness driver hands out.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "runtimes/api/net/stream.hpp"
+#include "runtimes/api/task.hpp"
+#include "runtimes/api/time.hpp"
+#include "runtimes/models.hpp"
+
+namespace duel::epoll {
+namespace {
+
+using namespace std::chrono_literals;
+
+class polling : public testing::TestWithParam<const char*> {
+ protected:
+  std::unique_ptr<scheduler> model_ =
+      *make_model({.model = GetParam(), .driver = "epoll", .workers = 1});
+  std::uint64_t count(counter which) const {
+    std::uint64_t sum = 0;
+    for (auto* book : model_->all_counters()) sum += book->get(which);
+    return sum;
+  }
+};
+
+// More events than that at once: the tasks of the first ones run before the poller asks
+// for, or waits for, any more.
+TEST_P(polling, hands_out_64_events_at_most) {
+  constexpr std::size_t many = 200;
+  std::vector<int> peers;
+  std::uint64_t before = 0, seen_by_the_first = 0;
+  model_->run([&] {
+    std::vector<join_handle<void>> readers;
+    for (std::size_t i = 0; i < many; ++i) {
+      int ends[2];
+      ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+      peers.push_back(ends[1]);
+      readers.push_back(spawn([&, own = *net::stream::adopt(ends[0])]() mutable {
+        EXPECT_EQ(own.receive()->bytes().size(), 1u);
+        if (seen_by_the_first == 0) seen_by_the_first = count(counter::events) - before;
+      }));
+    }
+    // All wait, and have been told that they may write.
+    while (count(counter::again) < many || count(counter::events) < many) sleep_for(1ms);
+    before = count(counter::events);
+    for (int peer : peers) EXPECT_EQ(::write(peer, "x", 1), 1);
+    for (auto& each : readers) each.join();
+  });
+  EXPECT_EQ(seen_by_the_first, 64u);
+  EXPECT_EQ(count(counter::events), before + many);
+  for (int peer : peers) ::close(peer);
+}
+
+INSTANTIATE_TEST_SUITE_P(each, polling, testing::Values("stealing", "sharded"));
+
+}  // namespace
+}  // namespace duel::epoll
