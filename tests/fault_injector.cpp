@@ -179,8 +179,12 @@ int install(const std::vector<armed_point>& watched) {
   ::sock_fprog filter{.len = static_cast<unsigned short>(program.size()),
                       .filter = program.data()};
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up("no_new_privs");
-  auto fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                      SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  // Killable: a call that the supervisor has heard of waits for its answer. Else what
+  // interrupts it (a signal, task work of io_uring) makes it ask once more, and the bytes
+  // received for the first question are lost.
+  auto fd = ::syscall(
+      SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
   if (fd < 0) give_up("no seccomp listener");
   return static_cast<int>(fd);
 }
