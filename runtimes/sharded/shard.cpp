@@ -45,17 +45,19 @@ void shard::run() noexcept {
   ledger_.to_busy();  // books what has passed since
 }
 
-// Those that are ready now; whoever becomes ready meanwhile has its turn after the
-// kernel's.
+// Those that are ready now, or as many as fit in a turn; whoever becomes ready meanwhile
+// has its turn after the kernel's.
 void shard::run_ready() noexcept {
   auto n = ready_.size();
   if (n == 0) return;
   if (order_.is_on()) n = shuffle_ready();
-  counters_.add(counter::polls, n);
-  for (; n > 0; --n) {
+  if (n > 1) turn_.begin(n);
+  std::size_t done = 0;
+  do {
     step(ready_.pop());
     ledger_.count_step();
-  }
+  } while (++done < n && !turn_.is_over());
+  counters_.add(counter::polls, done);
 }
 
 // How many of them have their turn now. inline, so that only builds that shuffle have it.

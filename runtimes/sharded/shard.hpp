@@ -21,6 +21,7 @@
 #include "runtimes/sharded/mailbox.hpp"
 #include "runtimes/sharded/parking.hpp"
 #include "runtimes/sharded/run_queue.hpp"
+#include "runtimes/sharded/turn_limit.hpp"
 
 namespace duel::sharded {
 
@@ -115,6 +116,7 @@ class shard final : public timer_service {
   void ring_after_mail(shard& to) noexcept;
 
   run_queue ready_;
+  turn_limit turn_;
   [[no_unique_address]] shuffle order_;
   intrusive_list<task> live_;  // every task of this shard that is not complete
   sync::atomic<std::size_t> live_count_{0};  // written by the owner
