@@ -35,6 +35,9 @@ namespace {
 
 constexpr unsigned register_ring_fds = 20;
 
+// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, which older headers lack.
+constexpr unsigned long wait_killable = 1 << 5;
+
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "fault_injector: %s: %s\n", what, std::strerror(errno));
   std::_Exit(126);
@@ -181,11 +184,11 @@ int install(const std::vector<armed_point>& watched) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up("no_new_privs");
   // Killable: a call that the supervisor has heard of waits for its answer. Else what
   // interrupts it (a signal, task work of io_uring) makes it ask once more, and the bytes
-  // received for the first question are lost.
-  auto fd = ::syscall(
-      SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
-  if (fd < 0) give_up("no seccomp listener");
+  // received for the first question are lost. Kernels without cce436aafc2a (October 2025)
+  // do so still if the answer comes before the interrupted thread looks.
+  auto fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                      SECCOMP_FILTER_FLAG_NEW_LISTENER | wait_killable, &filter);
+  if (fd < 0) give_up("no seccomp listener (it takes Linux 5.19)");
   return static_cast<int>(fd);
 }
 

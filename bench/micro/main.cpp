@@ -9,10 +9,12 @@
 #include "bench/micro/bench.hpp"
 
 int main(int argc, char** argv) {
-  // By default glibc gives the heap's top back to the kernel whenever 128 KiB of it are
+  // At first glibc gives the heap's top back to the kernel whenever 128 KiB of it are
   // free. A thousand tasks are more than that: where nothing happens to lie above them,
-  // each round would take its pages from the kernel again, a third of its time.
-  ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  // each round would take its pages from the kernel again, a third of its time. The first
+  // large block that is freed would move both limits up; here they are there at once.
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
 
   std::string one_pass = "--benchmark_min_time=0.01";
   std::vector<char*> args(argv, argv + argc);

@@ -12,7 +12,8 @@ class polled_driver : public driver {
  public:
   // Submits what is waiting to be submitted, then waits for events, for interrupt(), or
   // until `deadline` (time_point::min(): does not wait), and wakes the tasks concerned.
-  // How many events or completions it found.
+  // How many events or completions it handed out; if there are more, the next poll does
+  // not wait.
   virtual unsigned poll(time_point deadline) noexcept = 0;
 
   // Any thread: the poll under way, or else the next one, does not wait.

@@ -5,8 +5,9 @@
 // ends between two steps once it has lasted `longest`, a hundred times what the call
 // costs. (Seastar's task quota: 500 us.)
 //
-// A look at the clock costs as much as two switches to a task. So there is one for every
-// 16 steps while steps are short, and one after each where they are long.
+// A look at the clock costs as much as two switches to a task. So a turn has two, and one
+// more for every 16 steps while steps are short, for each step once they are seen to be
+// long.
 #pragma once
 
 #include <algorithm>

@@ -19,9 +19,9 @@ namespace duel::epoll {
 
 namespace {
 
-// What one poll hands out: few enough that the tasks it wakes find their stacks, fetched
-// at the wake, still in the cache, and that they fit in a run queue (tokio#8410).
-constexpr unsigned events_per_poll = 64;
+// Tasks that one poll wakes: few enough that they find their stacks, fetched at the wake,
+// still in the cache, and that they fit in a run queue (tokio#8410).
+constexpr unsigned woken_per_poll = 64;
 
 // Worth a system call.
 constexpr std::uint32_t may_read = readiness::readable | readiness::read_closed;
@@ -94,7 +94,7 @@ class epoll_driver final : public polled_driver {
 
   unsigned poll(time_point deadline) noexcept override {
     if (deadline != at_once) set_alarm(deadline);
-    events_ = 0;
+    events_ = woken_ = 0;
     event_base_loop(base_, EVLOOP_ONCE | (deadline == at_once ? EVLOOP_NONBLOCK : 0));
     return events_;
   }
@@ -110,12 +110,15 @@ class epoll_driver final : public polled_driver {
     give_back_block(bytes.data());
   }
 
-  // What is left stays active in the base, and the next poll does not wait. libevent's
-  // own limit (event_config_set_max_dispatch_interval) only pauses: it asks for more
-  // events, and where nothing but its own notification was left it waits for them, beside
-  // tasks that have just been woken.
-  void note_event() noexcept {
-    if (++events_ == events_per_poll) event_base_loopbreak(base_);
+  // An event has been handed out, to so many waiters. What is left when the poll ends
+  // stays active in the base, and the next poll does not wait. libevent's own limit
+  // (event_config_set_max_dispatch_interval) only pauses: it asks for more events, and
+  // where nothing but its own notification was left it waits for them, beside tasks that
+  // have just been woken.
+  void note_event(unsigned waiters) noexcept {
+    ++events_;
+    woken_ += waiters;
+    if (woken_ >= woken_per_poll) event_base_loopbreak(base_);
   }
 
  private:
@@ -128,7 +131,8 @@ class epoll_driver final : public polled_driver {
   ::event bell_watch_;
   ::event alarm_;                 // ends a poll at its deadline; the poller only
   time_point alarm_set_ = never;  // what alarm_ is set to; the poller only
-  unsigned events_ = 0;           // seen by this poll; the poller only
+  unsigned events_ = 0;           // handed out by this poll; the poller only
+  unsigned woken_ = 0;            // tasks, by these; the poller only
   std::atomic<std::size_t> watched_{0};
 };
 
@@ -138,10 +142,11 @@ void on_event(evutil_socket_t, short what, void* context) {
   std::uint32_t bits = (what & EV_READ ? readiness::readable : 0) |
                        (what & EV_WRITE ? readiness::writable : 0) |
                        (what & EV_CLOSED ? readiness::read_closed : 0);
-  s.home.note_event();
   s.ready.set(bits);
-  if (bits & may_read) s.reader.wake();
-  if (bits & may_write) s.writer.wake();
+  unsigned waiters = 0;
+  if (bits & may_read) waiters += s.reader.wake();
+  if (bits & may_write) waiters += s.writer.wake();
+  s.home.note_event(waiters);
 }
 
 void epoll_driver::perform(operation& op) {

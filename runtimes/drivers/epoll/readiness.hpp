@@ -66,9 +66,12 @@ class waiter_slot {
     DUEL_ASSERT(before == nullptr);
     if (is_ready()) wake();  // (V2)
   }
-  void wake() noexcept {
-    if (slot_.load() == nullptr) return;  // (V3)
-    if (task* t = slot_.exchange(nullptr)) waker::adopt(*t).wake();
+  // True if somebody waited.
+  bool wake() noexcept {
+    if (slot_.load() == nullptr) return false;  // (V3)
+    task* t = slot_.exchange(nullptr);
+    if (t != nullptr) waker::adopt(*t).wake();
+    return t != nullptr;
   }
   // The task runs again and waits no longer.
   void leave() noexcept {

@@ -4,6 +4,7 @@
 
 #include "runtimes/api/task.hpp"
 #include "runtimes/api/time.hpp"
+#include "runtimes/core/shuffle.hpp"
 #include "runtimes/drivers/uring/test_uring_stream.hpp"
 
 namespace duel::uring {
@@ -45,6 +46,7 @@ TEST_P(uring_stream, gives_up_what_was_handed_over_at_its_deadline) {
 
 // An answer leaves between two handlers that compute, not after the last.
 TEST(uring_send, does_not_wait_for_every_task_that_is_ready) {
+  if (shuffle::is_on()) GTEST_SKIP() << "the order is drawn";
   auto model = sharded::make_test_model(1);
   sharded::run_clean(*model, [] {
     auto [ours, theirs] = connection();
