@@ -11,6 +11,7 @@ namespace duel::load {
 struct cpu_use {
   double wall_s = 0, cpu_s = 0;
   std::optional<double> wait_s;  // runnable and not running; where the kernel tells
+  std::optional<ns> slice;       // what ask_for_slice() was granted
 
   [[nodiscard]] double share() const { return wall_s > 0 ? cpu_s / wall_s : 0; }
   [[nodiscard]] double wait_share() const {
@@ -28,5 +29,11 @@ class cpu_meter {
   ns wall_ = never, cpu_ = 0;
   std::optional<ns> wait_;
 };
+
+// Asks the kernel to give the calling thread CPU time in pieces of this length, 0.1 to
+// 100 ms. Its share stays the same, but when it wakes it may preempt at once a thread
+// with longer pieces, and need not wait until that one's is used up (EEVDF, Linux 6.12).
+// The length; or nothing: an older kernel, or a policy other than SCHED_OTHER.
+[[nodiscard]] std::optional<ns> ask_for_slice(ns length);
 
 }  // namespace duel::load

@@ -89,7 +89,8 @@ std::string as_json(const summary& s) {
     threads.push_back({{"cpu_seconds", t.cpu_s},
                        {"wait_seconds", number_or_null(t.wait_s)},
                        {"share", t.share()},
-                       {"wait_share", t.wait_s ? json(t.wait_share()) : json(nullptr)}});
+                       {"wait_share", t.wait_s ? json(t.wait_share()) : json(nullptr)},
+                       {"slice_ns", t.slice ? json(*t.slice) : json(nullptr)}});
   }
   json made = {
       {"schema_version", 1},

@@ -84,6 +84,7 @@ class worker {
   bool is_loading_ = false, is_over_ = false;
   ns next_sweep_ = 0;
   cpu_use use_;
+  std::optional<ns> slice_;
   std::size_t established_ = 0;
   int connect_error_ = 0;
   std::vector<connection_record> records_;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import signal
 import socket
 import subprocess
@@ -132,6 +134,18 @@ def test_a_loader_that_has_to_wait_for_a_cpu_says_so(tmp_path: Path) -> None:
     assert "loader_saturated" in result.taints, result.text
     (thread,) = result.result["loader"]["threads"]
     assert thread["share"] < 0.8 < thread["share"] + thread["wait_share"], result.text
+
+
+def test_only_a_loader_with_a_schedule_asks_for_short_slices(tmp_path: Path) -> None:
+    """Linux 6.12 grants them, an older one does not know them."""
+    grants = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 12)
+    with misbehaving("well") as port:
+        opened, closed = run(port, tmp_path, "--rate", "300"), run(port, tmp_path)
+        batch = run(port, tmp_path, "--rate", "300", launcher=("chrt", "--batch", "0"))
+    assert [thread["slice_ns"] for thread in opened.result["loader"]["threads"]] == [
+        100_000 if grants else None]
+    for other in (closed, batch):
+        assert [thread["slice_ns"] for thread in other.result["loader"]["threads"]] == [None]
 
 
 def test_the_histograms_agree_with_each_other_and_the_counts(tmp_path: Path) -> None:
