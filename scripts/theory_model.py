@@ -126,14 +126,14 @@ def compared(measured: Sequence[float], predicted: Sequence[Estimate], measure: 
 class Facts:
     """What was seen of the runs of a row at a point, apart from their latencies. Medians, where nothing else is said.
 
-    service_us: CPU time a request, and its waiting for a CPU beyond that of an unloaded server; expected_us: what the
-    prediction took for it. others: the ratios to the other theories, by what these are called."""
+    service_us: CPU time a request, and waiting_us of waiting for a CPU, None where either is unknown; expected_us: what
+    the prediction took for both. others: the ratios to the other theories, by what these are called."""
 
     spoiled: tuple[str, ...] = ()  # the taints of the runs that were left out, with their number
     service_us: float | None = None
     waiting_us: float | None = None
     expected_us: float = 0.0
-    explained: dict[str, float] | None = None  # by measure: the ratio to the prediction with service_us
+    explained: dict[str, float] | None = None  # by measure: the ratio to the prediction with each run's own service_us
     busiest: float = 0.0  # the highest load of a shard in any run
     steal: float = 0.0
     other_work: float = 0.0
@@ -155,9 +155,8 @@ def reasons(found: dict[str, Any], facts: Facts, others: dict[str, float], apart
     if took is not None and facts.service_us is not None and (
             abs(took - 1) <= limit or abs(took - 1) < abs(ratio - 1) / 2):
         said = "with that" if abs(took - 1) <= limit else "with that still"
-        waiting = f", {facts.waiting_us:,.0f} of them waiting for a CPU" if facts.waiting_us is not None else ""
-        why.append(f"time: a request took {facts.service_us:,.0f} µs{waiting}, {facts.expected_us:,.0f} predicted; "
-                   f"{said} x{took:.2f}")
+        why.append(f"time: a request took {facts.service_us:,.0f} µs, {facts.waiting_us:,.0f} of them waiting for a CPU, "
+                   f"{facts.expected_us:,.0f} predicted; {said} x{took:.2f}")
     if facts.steal > STEAL_MOST:
         why.append(f"host: the hypervisor took {facts.steal:.1%} of the CPU time")
     if facts.other_work > OTHERS_MOST:
@@ -166,4 +165,5 @@ def reasons(found: dict[str, Any], facts: Facts, others: dict[str, float], apart
             if abs(other - 1) <= limit]
     if apart is not None and ratio > 1 > apart and not why:
         why.append(f"policy: the row lies between this and queues that share nothing (x{apart:.2f} of those)")
-    return why or ["unexplained: not by lateness, chance, shares, what requests took, or the host"]
+    took_what = "what requests took" if facts.service_us is not None else "what requests took (not known)"
+    return why or [f"unexplained: not by lateness, chance, shares, {took_what}, or the host"]

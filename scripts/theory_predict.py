@@ -86,23 +86,24 @@ def shares(run: dict[str, Any]) -> list[float]:
     return [count / sum(each) for count in each] if sum(each) else []
 
 
-def predicted(theory: Theory, point: Point, cost_us: float, runs: list[dict[str, Any]], k: int, seed: int,
+def predicted(theory: Theory, point: Point, costs_us: list[float], runs: list[dict[str, Any]], k: int, seed: int,
               tick: Callable[[], None]) -> list[Predicted]:
-    """For each run: of queues side by side at its own shares, or the same for all."""
-    rates = [[share * point.rate for share in shares(run)] for run in runs] if theory.per_shard else [[point.rate]]
+    """For each run, at its own cost a request; of queues side by side, at its own shares."""
+    rates = [[share * point.rate for share in shares(run)] if theory.per_shard else [point.rate] for run in runs]
     if not all(rates):
         raise UserError("the server does not count requests by worker (rebuild: ./duel build)")
     rates = [[max(round(rate, 2), 0.01) for rate in of] for of in rates]
-    distinct = sorted({rate for of in rates for rate in of})
     jobs = max(100, round(point.rate * point.duration_s / (k if theory.per_shard else 1)))
-    document = simulate([
-        *theory.flags, "--rate", ",".join(f"{rate:.2f}" for rate in distinct), "--service", point.service,
-        "--request-cost", f"{cost_us:.3f}", "--jobs", str(jobs), "--replications", str(REPLICATIONS), "--seed",
-        str(seed)], tick)
-    by_rate = dict(zip(distinct, theory_model.read(document), strict=True))
-    if not theory.per_shard:
-        return [by_rate[distinct[0]]] * len(runs)
-    return [theory_model.mixture([(rate, by_rate[rate]) for rate in of]) for of in rates]
+    found: dict[tuple[float, float], Predicted] = {}
+    for cost in dict.fromkeys(costs_us):
+        distinct = sorted({rate for of, own in zip(rates, costs_us, strict=True) if own == cost for rate in of})
+        document = simulate([
+            *theory.flags, "--rate", ",".join(f"{rate:.2f}" for rate in distinct), "--service", point.service,
+            "--request-cost", f"{cost:.3f}", "--jobs", str(jobs), "--replications", str(REPLICATIONS), "--seed",
+            str(seed)], tick)
+        found |= {(cost, rate): each for rate, each in zip(distinct, theory_model.read(document), strict=True)}
+    return [theory_model.mixture([(rate, found[cost, rate]) for rate in of])
+            for of, cost in zip(rates, costs_us, strict=True)]
 
 
 def judged(point: Point, mean_us: float, runs: list[dict[str, Any]], calibration: dict[str, Any], k: int, seed: int,
@@ -120,21 +121,24 @@ def _judged(subject: Subject, point: Point, mean_us: float, own: list[dict[str, 
     sound = [run for run in own if not taints.is_spoiled(run)]
     known = theories(k)
 
-    def against(key: str, cost_us: float) -> dict[str, dict[str, Any]]:
+    def against(key: str, costs_us: list[float], delay_us: float) -> dict[str, dict[str, Any]]:
         """By measure."""
-        said = predicted(known[key], point, cost_us, sound, k, seed, tick) if sound else []
+        said = predicted(known[key], point, costs_us, sound, k, seed, tick)
         return {measure: theory_model.compared(
             [run["latency_intended_us"][measure] for run in sound],
-            [each.later(paid["delay_us"]).of(measure) for each in said], measure) for measure in theory_model.MEASURES}
+            [each.later(delay_us).of(measure) for each in said], measure) for measure in theory_model.MEASURES}
 
     is_sharded = subject.row.model == "sharded"
     facts = facts_of(own, sound, point, mean_us, paid, is_sharded)
-    compared = {key: against(key, paid["cost_us"]) for key in (*subject.theories, *(() if is_sharded else ("even",)))}
+    compared = {key: against(key, [paid["cost_us"]] * len(sound), paid["delay_us"])
+                for key in (*subject.theories, *(() if is_sharded else ("even",)))}
     found = []
     for key in subject.theories:
         explained = None
         if facts.service_us is not None and any(one["verdict"] == "outside" for one in compared[key].values()):
-            with_it = against(key, max(0.0, facts.service_us - mean_us))
+            # Part of an idle server's delay is its threads' waiting to get a CPU: not to be counted twice.
+            with_it = against(key, [max(0.0, _took_us(run) - mean_us) for run in sound],
+                              max(0.0, paid["delay_us"] - (paid["waiting_us"] or 0.0)))
             explained = {measure: one["ratio"] for measure, one in with_it.items()}
         for measure, one in compared[key].items():
             others = {known[other].name: compared[other][measure]["ratio"] for other in subject.theories
@@ -148,6 +152,11 @@ def _judged(subject: Subject, point: Point, mean_us: float, own: list[dict[str, 
     return found
 
 
+def _took_us(run: dict[str, Any]) -> float:
+    """How long the server's threads were not asleep, a request."""
+    return run["cpu_us"]["total"] + run["waiting_us"]
+
+
 def facts_of(own: list[dict[str, Any]], sound: list[dict[str, Any]], point: Point, mean_us: float,
              paid: dict[str, Any], is_apart: bool) -> Facts:
     words: dict[str, int] = {}
@@ -159,11 +168,11 @@ def facts_of(own: list[dict[str, Any]], sound: list[dict[str, Any]], point: Poin
     if not sound:
         return Facts(spoiled, expected_us=expected)
     spent = [run["cpu_us"]["total"] for run in sound if run["cpu_us"] is not None]
-    waited = [run["waiting_us"] - (paid["waiting_us"] or 0.0) for run in sound if run["waiting_us"] is not None]
-    waiting = max(0.0, statistics.median(waited)) if waited else None
-    service = statistics.median(spent) + (waiting or 0.0) if spent else None
+    waited = [run["waiting_us"] for run in sound if run["waiting_us"] is not None]
+    is_known = len(spent) == len(waited) == len(sound)
     rates = [share * point.rate * expected / 1e6 for run in sound for share in shares(run)] if is_apart else []
     machines = [run["machine"] for run in sound]
-    return Facts(spoiled, service, waiting, expected, None, max(rates, default=0.0),
+    return Facts(spoiled, statistics.median(map(_took_us, sound)) if is_known else None,
+                 statistics.median(waited) if is_known else None, expected, None, max(rates, default=0.0),
                  statistics.median(each["steal_share"] for each in machines),
                  statistics.median(each["others_share"] for each in machines))

@@ -104,6 +104,12 @@ std::string as_text(const summary& s) {
   for (auto& t : s.threads) {
     text += t.wait_s ? fmt::format(" {:.0f}%", 100 * t.wait_share()) : " -";
   }
+  if (o.is_open_loop()) {
+    text += ", slices:";
+    for (auto& t : s.threads) {
+      text += t.slice ? ' ' + duration(static_cast<double>(*t.slice)) : " the kernel's";
+    }
+  }
   text += '\n';
   if (s.counts.exhausted > 0) {
     line("  Loader exhausted: {} times {}", s.counts.exhausted,

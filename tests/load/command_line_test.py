@@ -136,7 +136,7 @@ def test_a_loader_that_has_to_wait_for_a_cpu_says_so(tmp_path: Path) -> None:
     assert thread["share"] < 0.8 < thread["share"] + thread["wait_share"], result.text
 
 
-def test_only_a_loader_with_a_schedule_asks_for_short_slices(tmp_path: Path) -> None:
+def test_only_the_open_loop_asks_for_short_slices(tmp_path: Path) -> None:
     """Linux 6.12 grants them, an older one does not know them."""
     grants = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 12)
     with misbehaving("well") as port:
@@ -146,6 +146,9 @@ def test_only_a_loader_with_a_schedule_asks_for_short_slices(tmp_path: Path) -> 
         100_000 if grants else None]
     for other in (closed, batch):
         assert [thread["slice_ns"] for thread in other.result["loader"]["threads"]] == [None]
+    assert ("slices: 100.00us" if grants else "slices: the kernel's") in opened.text
+    assert "slices: the kernel's" in batch.text
+    assert "slices" not in closed.text
 
 
 def test_the_histograms_agree_with_each_other_and_the_counts(tmp_path: Path) -> None:

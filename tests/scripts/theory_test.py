@@ -1,4 +1,5 @@
-"""Measured against theory: mixtures of queues, planted ratios, reasons from made-up facts, a whole run with fakes."""
+"""Measured against theory: what is asked of duel-sim, planted ratios, a whole run with fakes. The model of it:
+theory_model_test.py."""
 
 from __future__ import annotations
 
@@ -9,40 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from theory_fixture import simulated
 
-from scripts import cli, machine, plots, simulator, theory, theory_model, theory_predict, theory_report
+from scripts import cli, machine, plots, simulator, theory, theory_predict, theory_report
 from scripts.campaign.plan import Cpus
 from scripts.errors import UserError
 from scripts.paths import ROOT
-from scripts.theory_model import Estimate, Facts, Predicted
 from scripts.theory_predict import Point
 
 SIMULATOR = ROOT / os.environ.get("DUEL_BUILD", "build/dev") / "bench" / "sim" / "duel-sim"
 FAKE_LOAD = str(Path(__file__).with_name("fake_load.py"))
 POINT = Point("exp 0.5", "exp:1ms", 0.5, 10.0, 1000.0)
 PAID = {"cost_us": 0.0, "delay_us": 0.0, "waiting_us": 0.0, "overhead_us": 60.0, "idle_cpu_us": 40.0}
-
-
-def exponential(mean: float, spread: float = 0.0) -> Predicted:
-    def estimate(value: float) -> Estimate:
-        return Estimate(value, value / 100, value * spread)
-
-    return Predicted(estimate(mean), tuple(estimate(-math.log(share) * mean) for share in (0.5, 0.1, 0.01, 0.001)))
-
-
-def simulated(flags: list[str], spread: float = 0.02) -> dict:
-    """duel-sim, if every queue were M/M/1 for its cores' share of the rate; as its JSON."""
-    given = dict(zip(flags[::2], flags[1::2], strict=False))
-    service = 1000.0 + float(given["--request-cost"])
-    half = spread * theory_model.student(39) / math.sqrt(40)
-
-    def row(rate: float) -> dict:
-        made = exponential(service / (1 - rate / int(given["--cores"]) * service / 1e6))
-        found = {"mean": made.mean, **dict(zip(("p50", "p90", "p99", "p999"), made.quantiles, strict=True))}
-        return {"results": {key: {"value": one.value, "low": one.value * (1 - half), "high": one.value * (1 + half)}
-                            for key, one in found.items()}}
-
-    return {"replications": 40, "rows": [row(float(each)) for each in given["--rate"].split(",")]}
 
 
 def run(row: str, mean: float, block: int = 1, workers: tuple[int, ...] = (500, 500), **more) -> dict:
@@ -71,88 +50,6 @@ def judge(runs: list[dict]) -> dict[tuple[str, str, str], dict]:
     return {(one["row"], one["theory"], one["measure"]): one for one in found}
 
 
-# --- mixtures --------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize(("shares", "means"), [((0.5, 0.5), (100, 100)), ((0.4, 0.6), (100, 150)),
-                                               ((0.1, 0.9), (100, 5000)), ((3, 1), (1, 2))])
-def test_a_mixture_of_exponential_queues_is_exact(shares, means) -> None:
-    weights = [share / sum(shares) for share in shares]
-    made = theory_model.mixture([(share, exponential(mean)) for share, mean in zip(shares, means, strict=True)])
-    assert made.mean.value == pytest.approx(sum(w * m for w, m in zip(weights, means, strict=True)))
-    for estimate, share in zip(made.quantiles, (0.5, 0.1, 0.01, 0.001), strict=True):
-        left = sum(w * math.exp(-estimate.value / m) for w, m in zip(weights, means, strict=True))
-        assert left == pytest.approx(share, rel=1e-6)
-
-
-def test_two_halves_stray_less_than_either() -> None:
-    part = exponential(100, 0.1)
-    both = theory_model.mixture([(0.5, part), (0.5, part), (0.0, exponential(9999))])
-    assert both.of("p99").value == pytest.approx(part.of("p99").value)
-    assert both.mean.spread == pytest.approx(10 / math.sqrt(2))
-    assert both.mean.half == pytest.approx(1 / math.sqrt(2))
-
-
-def test_steps_in_a_distribution_are_no_trouble() -> None:
-    flat = Predicted(Estimate(100, 0, 0), tuple(Estimate(each, 0, 0) for each in (100, 100, 150, 150)))
-    assert theory_model.mixture([(1, flat)]).of("p99").value == pytest.approx(150, rel=1e-3)
-    assert theory_model.beyond(flat, 0) == 1
-    assert theory_model.beyond(flat, 1e6) < 1e-9
-
-
-def test_what_duel_sim_says_is_read() -> None:
-    one, = theory_model.read(simulated(["--cores", "1", "--rate", "500", "--request-cost", "0"], 0.3))
-    assert one.mean.value == pytest.approx(2000)
-    assert one.mean.spread == pytest.approx(600)
-    assert one.later(50).of("p99").value == pytest.approx(50 - math.log(0.01) * 2000)
-
-
-@pytest.mark.parametrize(("degrees", "value"), [(5, 2.571), (9, 2.262), (39, 2.023), (1000, 1.962)])
-def test_students_t(degrees: int, value: float) -> None:
-    assert theory_model.student(degrees) == pytest.approx(value, rel=0.01)
-
-
-# --- verdicts --------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize(("measure", "ratios", "verdict", "interval"), [
-    ("mean", [1.1, 1.14, 1.3], "within", [1.1, 1.3]), ("mean", [1.16, 1.1, 1.3], "outside", [1.1, 1.3]),
-    ("mean", [0.84], "outside", [0.84, 0.84]), ("p99", [0.8, 1.2], "within", [0.8, 1.2]),
-    ("p99", [1.3, 1.1, 1.2, 1.21, 1.22, 1.23, 1.24, 1.25, 1.9], "within", [1.2, 1.3])])
-def test_the_median_ratio_is_judged(measure, ratios, verdict, interval) -> None:
-    found = theory_model.compared([100 * each for each in ratios], [Estimate(100, 1, 10)] * len(ratios), measure)
-    assert (found["verdict"], found["n"]) == (verdict, len(ratios))
-    assert found["interval"] == pytest.approx(interval)
-    assert (found["coverage"] is None) == (len(ratios) < 6)
-    assert found["chance"] == pytest.approx(0.1 / math.sqrt(len(ratios)) * (1.2533 if len(ratios) > 2 else 1), rel=1e-3)
-
-
-def outside(ratio: float = 1.5, measure: str = "mean", chance: float = 0.01) -> dict:
-    return {"measure": measure, "ratio": ratio, "verdict": "outside", "chance": chance, "n": 4}
-
-
-@pytest.mark.parametrize(("found", "facts", "others", "apart", "said"), [
-    (outside(), Facts(), {}, None, ["unexplained: not by lateness, chance, shares, what requests took, or the host"]),
-    (outside(1.2, chance=0.03), Facts(), {}, None, ["chance: 4 runs of this length stray by ±6%"]),
-    (outside(0.8, chance=0.03), Facts(), {}, None, ["chance: 4 runs of this length stray by ±6%"]),
-    (outside(), Facts(busiest=0.97), {}, None, ["shares: a shard had a load of 0.97"]),
-    (outside(), Facts(service_us=1150, waiting_us=40, expected_us=1020, explained={"mean": 1.03}), {}, None,
-     ["time: a request took 1,150 µs, 40 of them waiting for a CPU, 1,020 predicted; with that x1.03"]),
-    (outside(), Facts(service_us=1050, expected_us=1020, explained={"mean": 1.2}), {}, None,
-     ["time: a request took 1,050 µs, 1,020 predicted; with that still x1.20"]),
-    (outside(), Facts(service_us=990, expected_us=1020, explained={"mean": 1.6}, steal=0.05, other_work=0.2), {}, None,
-     ["host: the hypervisor took 5.0% of the CPU time", "host: other processes took 20% of the CPUs"]),
-    (outside(), Facts(), {"one poller": 1.02, "far": 3.0}, None, ["policy: one poller says x1.02 of the same runs"]),
-    (outside(), Facts(), {}, 0.8,
-     ["policy: the row lies between this and queues that share nothing (x0.80 of those)"]),
-    (outside(), Facts(spoiled=("schedule slipped in 1 of 4 runs",), busiest=1.1), {}, None,
-     ["left out: schedule slipped in 1 of 4 runs", "shares: a shard had a load of 1.10"])])
-def test_a_reason_is_a_figure(found, facts, others, apart, said) -> None:
-    assert theory_model.reasons(found, facts, others, apart) == said
-
-
-def test_what_is_within_needs_no_reason() -> None:
-    assert theory_model.reasons({**outside(1.1), "verdict": "within"}, Facts(busiest=1.2, steal=0.5), {}) == []
-
-
 def test_reasons_are_told_in_short() -> None:
     def one(point: str, ratio: float, *why: str) -> dict:
         return {"row": "r", "theory": "t", "point": point, "measure": "mean", "ratio": ratio, "verdict": "outside",
@@ -168,19 +65,19 @@ def test_reasons_are_told_in_short() -> None:
 
 def test_each_run_of_shards_is_predicted_from_its_own_shares(asked) -> None:
     runs = [run("sharded/epoll", 0), run("sharded/epoll", 0, workers=(600, 400))]
-    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 20.0, runs, 2, 7, nothing)
+    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, [20.0, 20.0], runs, 2, 7, nothing)
     flags = dict(zip(asked[0][::2], asked[0][1::2], strict=True))
     assert flags == {"--policy": "partitioned", "--cores": "1", "--rate": "400.00,500.00,600.00",
                      "--service": "exp:1ms", "--request-cost": "20.000", "--jobs": "5000", "--replications": "40",
                      "--seed": "7"}
     assert made[0].mean.value == pytest.approx(1020 / (1 - 0.51))
     assert made[1].mean.value == pytest.approx(0.4 * 1020 / (1 - 0.408) + 0.6 * 1020 / (1 - 0.612))
-    pooled = theory_predict.predicted(theory_predict.theories(2)["poller"], POINT, 0.0, runs, 2, 7, nothing)
-    assert len(pooled) == 2
+    pooled = theory_predict.predicted(theory_predict.theories(2)["poller"], POINT, [0.0, 100.0], runs, 2, 7, nothing)
+    assert [each.mean.value for each in pooled] == [pytest.approx(1000 / (1 - 0.5)), pytest.approx(1100 / (1 - 0.55))]
     assert "--jobs 10000" in " ".join(asked[1])
     assert "--place poller --cores 2 --connections 256" in " ".join(asked[1])
     with pytest.raises(UserError, match="does not count requests by worker"):
-        theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 0.0, [
+        theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, [0.0], [
             run("sharded/epoll", 0, requests_per_worker=None)], 2, 7, nothing)
 
 
@@ -190,7 +87,7 @@ def test_the_real_simulator_agrees_with_closed_forms(monkeypatch) -> None:
     monkeypatch.setattr(theory_predict, "simulate", simulator.simulate)
     monkeypatch.setattr(simulator, "SIMULATOR", str(SIMULATOR))
     assert theory_predict.mean_of("bimodal:500us,5500us,0.1") == pytest.approx(1000)
-    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, 0.0, [
+    made = theory_predict.predicted(theory_predict.theories(2)["apart"], POINT, [0.0], [
         run("sharded/epoll", 0, workers=(600, 400))], 2, 7, lambda: ticks.append(None))[0]
     assert ticks
     assert made.mean.value == pytest.approx(0.6 * 2500 + 0.4 * 1000 / 0.6, rel=0.05)
@@ -209,12 +106,28 @@ def test_rows_that_do_what_theory_says_are_within() -> None:
 
 
 def test_requests_that_took_longer_explain_a_mean_outside() -> None:
-    # 1 / (1 - 0.55) of 1,100 µs instead of 1 / (1 - 0.5) of 1,000
-    runs = [run("sharded/epoll", 1100 / 0.45, block, waiting_us=60.0, cpu_us={"total": 1040.0}) for block in range(4)]
+    # Half of the runs 1 / (1 - 0.55) of 1,100 µs instead of 1 / (1 - 0.5) of 1,000, the others with 1,200.
+    runs = [run("sharded/epoll", took / (1 - took / 2000), block, waiting_us=60.0, cpu_us={"total": took - 60})
+            for block, took in enumerate((1100.0, 1200.0) * 2)]
     one = judge(runs)["sharded/epoll", "2 x M/G/1", "mean"]
     assert (one["verdict"], one["explained"]) == ("outside", pytest.approx(1.0))
-    assert one["reasons"] == ["time: a request took 1,100 µs, 60 of them waiting for a CPU, 1,000 predicted; with that "
+    assert one["reasons"] == ["time: a request took 1,150 µs, 60 of them waiting for a CPU, 1,000 predicted; with that "
                               "x1.00"]
+
+
+def test_an_idle_servers_waiting_is_not_explained_twice(monkeypatch) -> None:
+    monkeypatch.setitem(PAID, "delay_us", 100.0)
+    monkeypatch.setitem(PAID, "waiting_us", 70.0)
+    one = judge([run("sharded/epoll", 1100 / 0.45 + 30, waiting_us=60.0, cpu_us={"total": 1040.0})])[
+        "sharded/epoll", "2 x M/G/1", "mean"]
+    assert one["explained"] == pytest.approx(1.0)
+
+
+def test_a_kernel_that_counts_no_waiting_leaves_it_unexplained() -> None:
+    runs = [run("sharded/epoll", 3000.0, block, waiting_us=None if block == 0 else 300.0) for block in range(4)]
+    one = judge(runs)["sharded/epoll", "2 x M/G/1", "mean"]
+    assert one["explained"] is None
+    assert one["reasons"] == ["unexplained: not by lateness, chance, shares, what requests took (not known), or the host"]
 
 
 def test_a_loader_that_was_late_measures_nothing() -> None:
