@@ -126,22 +126,24 @@ def compared(measured: Sequence[float], predicted: Sequence[Estimate], measure: 
 class Facts:
     """What was seen of the runs of a row at a point, apart from their latencies. Medians, where nothing else is said.
 
-    service_us: CPU time a request, and waiting_us of waiting for a CPU, None where either is unknown; expected_us: what
-    the prediction took for both. others: the ratios to the other theories, by what these are called."""
+    service_us: how long a request kept the server from sleeping, None where that is unknown; of which waiting_us for a
+    CPU and stolen_us for the hypervisor; expected_us: what the prediction took for it."""
 
     spoiled: tuple[str, ...] = ()  # the taints of the runs that were left out, with their number
     service_us: float | None = None
-    waiting_us: float | None = None
+    waiting_us: float = 0.0
+    stolen_us: float = 0.0
     expected_us: float = 0.0
-    explained: dict[str, float] | None = None  # by measure: the ratio to the prediction with each run's own service_us
+    explained: float | None = None  # the ratio to the prediction with each run's own service_us
     busiest: float = 0.0  # the highest load of a shard in any run
     steal: float = 0.0
     other_work: float = 0.0
 
 
-def reasons(found: dict[str, Any], facts: Facts, others: dict[str, float], apart: float | None = None) -> list[str]:
+def reasons(found: dict[str, Any], facts: Facts, others: dict[str, tuple[float, float | None]],
+            apart: float | None = None) -> list[str]:
     """Why a ratio may be outside, each from data; empty when it is within. `others`: the ratios of the same runs to
-    other theories. `apart`: that to queues that share nothing."""
+    other theories, and to these given what requests took. `apart`: that to queues that share nothing."""
     measure, ratio = found["measure"], found["ratio"]
     left_out = [f"left out: {', '.join(facts.spoiled)}"] if facts.spoiled else []
     if found["verdict"] == "within" or ratio is None:
@@ -151,18 +153,22 @@ def reasons(found: dict[str, Any], facts: Facts, others: dict[str, float], apart
         why.append(f"chance: {found['n']} runs of this length stray by ±{2 * found['chance']:.0%}")
     if facts.busiest >= FULL:
         why.append(f"shares: a shard had a load of {facts.busiest:.2f}")
-    took = facts.explained.get(measure) if facts.explained else None
+    took = facts.explained
     if took is not None and facts.service_us is not None and (
             abs(took - 1) <= limit or abs(took - 1) < abs(ratio - 1) / 2):
         said = "with that" if abs(took - 1) <= limit else "with that still"
-        why.append(f"time: a request took {facts.service_us:,.0f} µs, {facts.waiting_us:,.0f} of them waiting for a CPU, "
-                   f"{facts.expected_us:,.0f} predicted; {said} x{took:.2f}")
+        stolen = f" and {facts.stolen_us:,.0f} the hypervisor's" if facts.stolen_us >= 1 else ""
+        why.append(f"time: a request took {facts.service_us:,.0f} µs, {facts.waiting_us:,.0f} of them waiting for a "
+                   f"CPU{stolen}, {facts.expected_us:,.0f} predicted; {said} x{took:.2f}")
     if facts.steal > STEAL_MOST:
         why.append(f"host: the hypervisor took {facts.steal:.1%} of the CPU time")
     if facts.other_work > OTHERS_MOST:
         why.append(f"host: other processes took {facts.other_work:.0%} of the CPUs")
-    why += [f"policy: {name} says x{other:.2f} of the same runs" for name, other in others.items()
-            if abs(other - 1) <= limit]
+    for name, (other, given) in others.items():
+        if abs(other - 1) <= limit:
+            why.append(f"policy: {name} says x{other:.2f} of the same runs")
+        elif given is not None and abs(given - 1) <= limit:
+            why.append(f"policy: {name}, given what requests took, says x{given:.2f} of the same runs")
     if apart is not None and ratio > 1 > apart and not why:
         why.append(f"policy: the row lies between this and queues that share nothing (x{apart:.2f} of those)")
     took_what = "what requests took" if facts.service_us is not None else "what requests took (not known)"

@@ -129,36 +129,41 @@ def _judged(subject: Subject, point: Point, mean_us: float, own: list[dict[str, 
             [each.later(delay_us).of(measure) for each in said], measure) for measure in theory_model.MEASURES}
 
     is_sharded = subject.row.model == "sharded"
-    facts = facts_of(own, sound, point, mean_us, paid, is_sharded)
+    facts = facts_of(own, sound, point, mean_us, paid, k, is_sharded)
     compared = {key: against(key, [paid["cost_us"]] * len(sound), paid["delay_us"])
                 for key in (*subject.theories, *(() if is_sharded else ("even",)))}
-    found = []
+    given: dict[str, dict[str, dict[str, Any]]] = {}
     for key in subject.theories:
-        explained = None
         if facts.service_us is not None and any(one["verdict"] == "outside" for one in compared[key].values()):
             # Part of an idle server's delay is its threads' waiting to get a CPU: not to be counted twice.
-            with_it = against(key, [max(0.0, _took_us(run) - mean_us) for run in sound],
-                              max(0.0, paid["delay_us"] - (paid["waiting_us"] or 0.0)))
-            explained = {measure: one["ratio"] for measure, one in with_it.items()}
+            given[key] = against(key, [max(0.0, sum(_took_us(run, k)) - mean_us) for run in sound],
+                                 max(0.0, paid["delay_us"] - (paid["waiting_us"] or 0.0)))
+
+    def explained(key: str, measure: str) -> float | None:
+        return given[key][measure]["ratio"] if key in given else None
+
+    found = []
+    for key in subject.theories:
         for measure, one in compared[key].items():
-            others = {known[other].name: compared[other][measure]["ratio"] for other in subject.theories
-                      if other != key and compared[other][measure]["ratio"] is not None}
+            others = {known[other].name: (compared[other][measure]["ratio"], explained(other, measure))
+                      for other in subject.theories if other != key}
             apart = None if is_sharded else compared["even"][measure]["ratio"]
             found.append({
                 "row": subject.row.name, "model": subject.row.model, "theory": known[key].name, "point": point.name,
                 "rate": point.rate, "load": point.rate * (mean_us + paid["cost_us"]) / 1e6 / k, **one,
-                "explained": explained and explained[measure],
-                "reasons": theory_model.reasons(one, replace(facts, explained=explained), others, apart)})
+                "explained": explained(key, measure),
+                "reasons": theory_model.reasons(one, replace(facts, explained=explained(key, measure)), others, apart)})
     return found
 
 
-def _took_us(run: dict[str, Any]) -> float:
-    """How long the server's threads were not asleep, a request."""
-    return run["cpu_us"]["total"] + run["waiting_us"]
+def _took_us(run: dict[str, Any], k: int) -> tuple[float, float, float]:
+    """How long the server's threads were not asleep, a request: CPU time, waiting for a CPU, and what the hypervisor
+    took of its CPUs meanwhile, which the kernel counts as neither."""
+    return run["cpu_us"]["total"], run["waiting_us"], run["machine"]["steal_share"] * k * 1e6 / run["requests_per_s"]
 
 
 def facts_of(own: list[dict[str, Any]], sound: list[dict[str, Any]], point: Point, mean_us: float,
-             paid: dict[str, Any], is_apart: bool) -> Facts:
+             paid: dict[str, Any], k: int, is_apart: bool) -> Facts:
     words: dict[str, int] = {}
     for run in own:
         for word in {taint.partition(":")[0] for taint in run["taints"]} if run not in sound else ():
@@ -167,12 +172,13 @@ def facts_of(own: list[dict[str, Any]], sound: list[dict[str, Any]], point: Poin
     expected = mean_us + paid["cost_us"]
     if not sound:
         return Facts(spoiled, expected_us=expected)
-    spent = [run["cpu_us"]["total"] for run in sound if run["cpu_us"] is not None]
-    waited = [run["waiting_us"] for run in sound if run["waiting_us"] is not None]
-    is_known = len(spent) == len(waited) == len(sound)
+    service, waiting, stolen = None, 0.0, 0.0
+    if all(run["cpu_us"] is not None and run["waiting_us"] is not None for run in sound):
+        took = [_took_us(run, k) for run in sound]
+        service = statistics.median(map(sum, took))
+        _, waiting, stolen = (statistics.median(part) for part in zip(*took, strict=True))
     rates = [share * point.rate * expected / 1e6 for run in sound for share in shares(run)] if is_apart else []
     machines = [run["machine"] for run in sound]
-    return Facts(spoiled, statistics.median(map(_took_us, sound)) if is_known else None,
-                 statistics.median(waited) if is_known else None, expected, None, max(rates, default=0.0),
+    return Facts(spoiled, service, waiting, stolen, expected, None, max(rates, default=0.0),
                  statistics.median(each["steal_share"] for each in machines),
                  statistics.median(each["others_share"] for each in machines))

@@ -26,8 +26,8 @@ _LIMITS = (
 _TICK = 44  # the length of a prediction's tick, wider than a measured mark
 _ROOM = 0.05  # of load beside the outermost: rows at one load differ by hundredths, which is not to fill the panel
 _BURNS = ("Handlers burn CPU time, not wall time: a worker that is preempted takes that much longer, and the "
-          "prediction does not know it. A reason that starts with time: says how long it was, by the kernel's count of "
-          "the server's threads, and what the same queue says when each run is given that.")
+          "prediction does not know it. A reason that starts with time: says how long it was, by the kernel's count, "
+          "and what the same queue says when each run is given that.")
 
 
 def held(made: Plan, runs: list[dict[str, Any]], calibration: dict[str, Any], load_before: float, is_dirty: bool,

@@ -123,6 +123,16 @@ def test_an_idle_servers_waiting_is_not_explained_twice(monkeypatch) -> None:
     assert one["explained"] == pytest.approx(1.0)
 
 
+def test_what_the_hypervisor_took_is_time_that_a_request_took() -> None:
+    # 2 % of 2 CPUs are 40 µs for each of 1,000 requests a second.
+    runs = [run("sharded/epoll", 1100 / 0.45, block, waiting_us=20.0, cpu_us={"total": 1040.0}, machine={
+        "steal_share": 0.02, "others_share": 0.0}) for block in range(4)]
+    one = judge(runs)["sharded/epoll", "2 x M/G/1", "mean"]
+    assert one["explained"] == pytest.approx(1.0)
+    assert one["reasons"][0] == ("time: a request took 1,100 µs, 20 of them waiting for a CPU and 40 the hypervisor's, "
+                                 "1,000 predicted; with that x1.00")
+
+
 def test_a_kernel_that_counts_no_waiting_leaves_it_unexplained() -> None:
     runs = [run("sharded/epoll", 3000.0, block, waiting_us=None if block == 0 else 300.0) for block in range(4)]
     one = judge(runs)["sharded/epoll", "2 x M/G/1", "mean"]
