@@ -62,8 +62,9 @@ class supervisor {
 
   void run() {
     for (;;) {
-      // Without POLLIN and POLLHUP it was interrupted: our own ring's task work does that,
-      // and then the listener may say POLLERR. Who ends here leaves the server with ENOSYS.
+      // Without POLLIN and POLLHUP it was interrupted: our own ring's task work does
+      // that, and then the listener may say POLLERR. Who ends here leaves the server with
+      // ENOSYS.
       ::pollfd ready{.fd = listener_, .events = POLLIN, .revents = 0};
       (void)::poll(&ready, 1, -1);
       if (ready.revents & POLLHUP) return;  // nobody is under the filter any more

@@ -39,8 +39,8 @@ worker::~worker() {
 
 void worker::run(const std::atomic<bool>& stop) {
   ::prctl(PR_SET_TIMERSLACK, 1);  // or every wait may be 50 us longer
-  // A schedule is to be kept beside a server that computes on the same CPUs. In the closed
-  // loop, with pauses too, a right of way would be part of what it measures.
+  // A schedule is to be kept beside a server that computes on the same CPUs. In the
+  // closed loop, with pauses too, a right of way would be part of what it measures.
   if (o_.is_open_loop()) slice_ = ask_for_slice(slice);
   connect_all(stop);
   established_ = static_cast<std::size_t>(
